@@ -1,0 +1,53 @@
+//! Chooses a libevent and its bindings, and tells cargo. How each is found stands in the modules.
+
+mod bindings;
+mod find_system;
+mod find_vendored;
+mod found;
+#[cfg(feature = "bindgen")]
+mod generate;
+mod version;
+
+use found::Found;
+use std::path::Path;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build");
+    println!("cargo:rustc-check-cfg=cfg(libevent_2_2)");
+
+    let libevent = find();
+    let version = version::detect(&libevent);
+    libevent.print_link_lines();
+    libevent.print_metadata(version);
+    if version.is_2_2() {
+        println!("cargo:rustc-cfg=libevent_2_2");
+    }
+    let out_dir = found::cargo_var("OUT_DIR");
+    bindings::write(&libevent, version, &Path::new(&out_dir).join("bindings.rs"));
+}
+
+/// First match wins: folders named by the environment, the system by pkg-config, compiled from source.
+fn find() -> Found {
+    let source_allowed = !found::is_set("LIBEVENT_NO_VENDOR");
+    let only_source = source_allowed && cfg!(feature = "vendored");
+
+    let mut reasons = Vec::new();
+    if !only_source {
+        if let Some(libevent) = find_system::from_environment() {
+            return libevent;
+        }
+        match find_system::from_pkg_config() {
+            Ok(libevent) => return libevent,
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    if source_allowed {
+        match find_vendored::build() {
+            Ok(libevent) => return libevent,
+            Err(reason) => reasons.push(reason),
+        }
+    } else {
+        reasons.push("compiling libevent from source is forbidden by LIBEVENT_NO_VENDOR".to_owned());
+    }
+    found::fail(&reasons)
+}
