@@ -1,0 +1,284 @@
+//! What all handles of one base share: the C base, the objects that live on it, and the first
+//! failure of a callback.
+
+use super::remote;
+use crate::callback::{Failure, guard};
+use crate::error::{BoxError, Error, Result};
+use crate::ffi;
+use crate::{Kind, LoopHandle};
+use slab::Slab;
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::mem;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+/// An object that lives on a base: it can be closed when the base goes.
+pub(crate) trait Live {
+    fn kind(&self) -> Kind;
+    /// Frees the C object; what it held of the user's is dropped unless it is running.
+    fn close(&self);
+    /// Drops the handler of a closed object.
+    fn clear(&self);
+}
+
+/// Who keeps an object alive.
+enum Entry {
+    /// A handle of the user's does.
+    Watched(Weak<dyn Live>),
+    /// The base does: the object was detached.
+    Owned(Rc<dyn Live>),
+}
+
+impl Entry {
+    fn get(&self) -> Option<Rc<dyn Live>> {
+        match self {
+            Entry::Watched(weak) => weak.upgrade(),
+            Entry::Owned(rc) => Some(rc.clone()),
+        }
+    }
+}
+
+type ErrorHandler = Box<dyn FnMut(&LoopHandle, BoxError)>;
+type ExitHook = Box<dyn FnOnce(&LoopHandle)>;
+
+pub(crate) struct Inner {
+    me: Weak<Inner>,
+    /// Null when the base is gone.
+    raw: Cell<*mut ffi::event_base>,
+    closing: Cell<bool>,
+    locked: bool,
+    objects: RefCell<Slab<Entry>>,
+    callbacks: Cell<u64>,
+    failure: RefCell<Option<Failure>>,
+    error_handler: RefCell<Option<ErrorHandler>>,
+    exit_hooks: RefCell<Vec<ExitHook>>,
+    break_wanted: Cell<bool>,
+    remote: OnceCell<Arc<remote::Shared>>,
+    fd_modes: RefCell<HashMap<ffi::evutil_socket_t, FdMode>>,
+}
+
+/// How many events of each mode watch one descriptor.
+#[derive(Default)]
+struct FdMode {
+    edge: usize,
+    level: usize,
+}
+
+impl Inner {
+    pub(super) fn new(raw: *mut ffi::event_base, locked: bool) -> Rc<Self> {
+        Rc::new_cyclic(|me| Inner {
+            me: me.clone(),
+            raw: Cell::new(raw),
+            closing: Cell::new(false),
+            locked,
+            objects: RefCell::default(),
+            callbacks: Cell::new(0),
+            failure: RefCell::default(),
+            error_handler: RefCell::default(),
+            exit_hooks: RefCell::default(),
+            break_wanted: Cell::new(false),
+            remote: OnceCell::new(),
+            fd_modes: RefCell::default(),
+        })
+    }
+
+    /// A handle on this base.
+    pub(crate) fn handle(&self) -> LoopHandle {
+        let inner = self.me.upgrade();
+        LoopHandle::new(inner.expect("whoever holds a reference holds a count"))
+    }
+
+    pub(crate) fn raw(&self) -> *mut ffi::event_base {
+        self.raw.get()
+    }
+
+    /// The C base, to make an object on it.
+    pub(crate) fn open(&self) -> Result<*mut ffi::event_base> {
+        if self.closing.get() || self.raw.get().is_null() {
+            return Err(Error::Closed { what: "event base" });
+        }
+        Ok(self.raw.get())
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    // --- objects ---------------------------------------------------------------------------
+
+    pub(crate) fn add_object(&self, object: Weak<dyn Live>) -> usize {
+        self.objects.borrow_mut().insert(Entry::Watched(object))
+    }
+
+    /// Makes the base the owner of an object.
+    pub(crate) fn adopt(&self, key: usize, object: Rc<dyn Live>) {
+        if let Some(entry) = self.objects.borrow_mut().get_mut(key) {
+            *entry = Entry::Owned(object);
+        }
+    }
+
+    /// Forgets an object; what it was is given back so that the caller can drop it when no
+    /// borrow is held.
+    pub(crate) fn remove_object(&self, key: usize) -> Option<Rc<dyn Live>> {
+        let entry = self.objects.borrow_mut().try_remove(key)?;
+        entry.get()
+    }
+
+    pub(super) fn count_objects(&self) -> [usize; Kind::COUNT] {
+        let mut counts = [0; Kind::COUNT];
+        for (_, entry) in self.objects.borrow().iter() {
+            if let Some(object) = entry.get() {
+                counts[object.kind() as usize] += 1;
+            }
+        }
+        counts
+    }
+
+    // --- edge-triggered and level-triggered events on one descriptor ---------------------------
+
+    /// Notes a watcher of `fd`; libevent itself checks for a mix of modes in debug mode only.
+    pub(crate) fn watch_fd(&self, fd: ffi::evutil_socket_t, edge: bool) -> Result<()> {
+        let mut modes = self.fd_modes.borrow_mut();
+        let mode = modes.entry(fd).or_default();
+        if (edge && mode.level > 0) || (!edge && mode.edge > 0) {
+            return Err(Error::invalid(
+                "interest",
+                format!(
+                    "descriptor {fd} is watched in the other mode already; all events on one \
+                     descriptor must be edge-triggered or none"
+                ),
+            ));
+        }
+        *(if edge { &mut mode.edge } else { &mut mode.level }) += 1;
+        Ok(())
+    }
+
+    pub(crate) fn unwatch_fd(&self, fd: ffi::evutil_socket_t, edge: bool) {
+        let mut modes = self.fd_modes.borrow_mut();
+        if let Some(mode) = modes.get_mut(&fd) {
+            *(if edge { &mut mode.edge } else { &mut mode.level }) -= 1;
+            if mode.edge == 0 && mode.level == 0 {
+                modes.remove(&fd);
+            }
+        }
+    }
+
+    // --- callbacks and their failures ------------------------------------------------------
+
+    #[inline(always)]
+    pub(crate) fn count_callback(&self) {
+        self.callbacks.set(self.callbacks.get().wrapping_add(1));
+    }
+
+    pub(super) fn callbacks(&self) -> u64 {
+        self.callbacks.get()
+    }
+
+    /// A callback panicked: the first payload is kept and the loop stops.
+    #[cold]
+    pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) {
+        self.fail(Failure::Panic(payload));
+    }
+
+    /// A callback returned an error: to the error handler, or else the loop stops with it.
+    #[cold]
+    pub(crate) fn failed(&self, error: BoxError) {
+        let Some(mut handler) = self.error_handler.take() else {
+            return self.fail(Failure::Error(error));
+        };
+        guard(self, || handler(&self.handle(), error));
+        self.error_handler.borrow_mut().get_or_insert(handler);
+    }
+
+    fn fail(&self, failure: Failure) {
+        self.break_now();
+        let mut first = self.failure.borrow_mut();
+        if first.is_none() {
+            *first = Some(failure);
+        } else if let Failure::Panic(payload) = failure {
+            // Its message was printed by the panic hook; to drop it could panic once more.
+            mem::forget(payload);
+        }
+    }
+
+    pub(super) fn take_failure(&self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    pub(super) fn put_back(&self, failure: Failure) {
+        self.failure.borrow_mut().get_or_insert(failure);
+    }
+
+    pub(super) fn set_error_handler(&self, handler: Option<ErrorHandler>) {
+        let old = self.error_handler.replace(handler);
+        drop(old);
+    }
+
+    // --- stopping ---------------------------------------------------------------------------
+
+    /// Stops the loop after the running callback, also a loop that has not begun yet.
+    pub(crate) fn break_now(&self) {
+        self.break_wanted.set(true);
+        let raw = self.raw.get();
+        if !raw.is_null() {
+            // SAFETY: the base is alive while `raw` is not null.
+            unsafe { ffi::event_base_loopbreak(raw) };
+        }
+    }
+
+    pub(super) fn break_is_wanted(&self) -> bool {
+        self.break_wanted.get()
+    }
+
+    pub(super) fn take_break(&self) -> bool {
+        self.break_wanted.take()
+    }
+
+    pub(super) fn add_exit_hook(&self, hook: ExitHook) {
+        self.exit_hooks.borrow_mut().push(hook);
+    }
+
+    /// Runs the exit hooks, the newest first; one that panics does not keep back the others.
+    pub(super) fn run_exit_hooks(&self, handle: &LoopHandle) {
+        loop {
+            let hook = self.exit_hooks.borrow_mut().pop();
+            let Some(hook) = hook else { break };
+            guard(self, || hook(handle));
+        }
+    }
+
+    // --- other threads ----------------------------------------------------------------------
+
+    pub(super) fn remote(&self) -> &OnceCell<Arc<remote::Shared>> {
+        &self.remote
+    }
+
+    // --- the end ------------------------------------------------------------------------------
+
+    /// Closes every object, so that no C object outlives the base and no closure leaks.
+    pub(super) fn close_objects(&self) {
+        self.closing.set(true);
+        if let Some(remote) = self.remote.get() {
+            remote.close();
+        }
+        loop {
+            let next = self.objects.borrow().iter().next().map(|(key, _)| key);
+            let Some(key) = next else { break };
+            let object = self.remove_object(key);
+            guard(self, || {
+                if let Some(object) = object {
+                    object.close();
+                }
+            });
+        }
+        let left = (self.error_handler.take(), self.exit_hooks.take());
+        guard(self, || drop(left));
+    }
+
+    /// Marks the C base as gone.
+    pub(super) fn forget_raw(&self) -> *mut ffi::event_base {
+        self.raw.replace(std::ptr::null_mut())
+    }
+}

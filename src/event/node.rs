@@ -1,0 +1,524 @@
+//! The counted node behind every event: its C data pointer, its handler, and the trampoline.
+//!
+//! C's `void*` points at a [`Node`], which an `Rc` owns. The trampoline takes a count for the
+//! length of the call, so whatever the handler does to its own object, the running closure stays
+//! where it is. Rules that the unsafe code below rests on:
+//!
+//! - the handler is borrowed mutably only by [`Node::call`], and only while it set `RUNNING`;
+//! - who finds `RUNNING` set leaves the handler alone and notes what it wanted in the state;
+//! - `call` looks at the state when the handler has returned, and does what was noted.
+
+use crate::base::{Inner, Kind, Live};
+use crate::callback::{CallbackResult, Outcome, guard};
+use crate::error::{Error, Result};
+use crate::{LoopHandle, ffi, time};
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::ops::Deref;
+use std::os::raw::{c_int, c_short, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use super::CommonTimeout;
+
+const IDLE: u8 = 0;
+/// The handler runs.
+const RUNNING: u8 = 1;
+/// The C object is gone; the handler is to be dropped.
+const CLOSED: u8 = 2;
+/// A new handler waits in `replacement`.
+const REPLACED: u8 = 4;
+/// C called while the handler was running; `missed` has what for.
+const MISSED: u8 = 8;
+
+/// What all events have in common, whatever they wait for (C: `struct event`).
+#[doc(alias = "event")]
+pub struct EventCore {
+    /// Null when closed.
+    raw: Cell<*mut ffi::event>,
+    state: Cell<u8>,
+    missed: Cell<c_short>,
+    kind: Kind,
+    key: Cell<usize>,
+    base: LoopHandle,
+}
+
+impl EventCore {
+    pub(super) fn new(base: &LoopHandle, kind: Kind) -> Self {
+        EventCore {
+            raw: Cell::new(ptr::null_mut()),
+            state: Cell::new(IDLE),
+            missed: Cell::new(0),
+            kind,
+            key: Cell::new(usize::MAX),
+            base: base.clone(),
+        }
+    }
+
+    /// The loop that this event lives on.
+    pub fn handle(&self) -> &LoopHandle {
+        &self.base
+    }
+
+    /// The C event, for calls of `ffi`; NULL when it is closed.
+    pub fn as_ptr(&self) -> *mut ffi::event {
+        self.raw.get()
+    }
+
+    /// Whether it was closed, by [`close`](Self::close), by the end of its base, or because it
+    /// had to run once only.
+    pub fn is_closed(&self) -> bool {
+        self.raw.get().is_null()
+    }
+
+    /// Ends this event for good: its callback is not called again. Legal at any time, also
+    /// inside the callback, whose closure is then dropped when it returns. Closing twice is fine.
+    #[doc(alias = "event_free")]
+    pub fn close(&self) {
+        let raw = self.raw.replace(ptr::null_mut());
+        if raw.is_null() {
+            return;
+        }
+        // SAFETY: it was ours and alive; C allows this inside the event's own callback. The
+        // loop's thread is this one, so no other thread runs the callback now.
+        unsafe { ffi::event_free(raw) };
+        let running = self.state.get() & RUNNING != 0;
+        self.state.set(self.state.get() | CLOSED);
+        if let Some(object) = self.base.inner().remove_object(self.key.get())
+            && !running
+        {
+            object.clear();
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<*mut ffi::event> {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return Err(Error::Closed { what: "event" });
+        }
+        Ok(raw)
+    }
+
+    /// Makes the event pending, with the timeout given or none.
+    pub(super) fn add(&self, timeout: Option<&Timeout>) -> Result<()> {
+        let raw = self.open()?;
+        let tv = match timeout {
+            None => None,
+            Some(Timeout::After(duration)) => Some(time::timeval(*duration)),
+            Some(Timeout::Common(common)) => Some(common.timeval(&self.base)?),
+        };
+        // SAFETY: the event is alive; the timeval is copied.
+        let code = unsafe { ffi::event_add(raw, tv.as_ref().map_or(ptr::null(), ptr::from_ref)) };
+        if code != 0 {
+            // SAFETY: as above.
+            let fd = unsafe { ffi::event_get_fd(raw) };
+            return Err(Error::last_os(match self.kind {
+                Kind::Event => format!("event_add on descriptor {fd}"),
+                Kind::Signal => format!("event_add on signal {fd}"),
+                _ => "event_add".to_owned(),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Takes the event out of the loop; it can be added again.
+    pub(super) fn del(&self) {
+        let raw = self.raw.get();
+        if !raw.is_null() {
+            // SAFETY: alive; allowed inside its own callback.
+            unsafe { ffi::event_del(raw) };
+        }
+    }
+
+    pub(super) fn activate(&self, what: c_short) -> Result<()> {
+        let raw = self.open()?;
+        // SAFETY: the event is alive.
+        unsafe { ffi::event_active(raw, c_int::from(what), 1) };
+        Ok(())
+    }
+
+    /// Whether it waits for something or is about to be called.
+    #[doc(alias = "event_pending")]
+    pub fn is_pending(&self) -> bool {
+        let all = ffi::EV_READ | ffi::EV_WRITE | ffi::EV_TIMEOUT | ffi::EV_SIGNAL | ffi::EV_CLOSED;
+        self.pending(all as c_short).is_some()
+    }
+
+    /// The time left until its timeout, if one is pending.
+    #[doc(alias = "event_pending")]
+    pub fn remaining(&self) -> Option<Duration> {
+        let at = self.pending(ffi::EV_TIMEOUT as c_short)?;
+        Some(time::until(at))
+    }
+
+    /// The deadline by the wall clock, when one of the conditions is pending.
+    fn pending(&self, what: c_short) -> Option<ffi::timeval> {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return None;
+        }
+        let mut at = time::timeval(Duration::ZERO);
+        // SAFETY: alive; `at` is ours.
+        let found = unsafe { ffi::event_pending(raw, what, &mut at) };
+        (found & c_int::from(what) != 0).then_some(at)
+    }
+
+    /// Its priority; 0 is the most urgent.
+    #[doc(alias = "event_get_priority")]
+    pub fn priority(&self) -> usize {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return 0;
+        }
+        // SAFETY: alive.
+        usize::try_from(unsafe { ffi::event_get_priority(raw) }).unwrap_or(0)
+    }
+
+    /// Sets its priority. Active events of a more urgent priority always run first; the others
+    /// wait as long as there are any.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the base has no such priority, or while the event is active.
+    #[doc(alias = "event_priority_set")]
+    pub fn set_priority(&self, priority: usize) -> Result<()> {
+        let raw = self.open()?;
+        let count = self.base.priorities();
+        if priority >= count {
+            return Err(Error::invalid(
+                "priority",
+                format!("{priority} is not below the {count} of this base"),
+            ));
+        }
+        // SAFETY: alive; the number was checked.
+        match unsafe { ffi::event_priority_set(raw, priority as c_int) } {
+            0 => Ok(()),
+            _ => Err(Error::invalid(
+                "priority",
+                "it cannot be changed while the event is active",
+            )),
+        }
+    }
+
+    /// Gives the C event away; see `into_ptr` of the handles.
+    fn give_away(&self) -> *mut ffi::event {
+        self.raw.replace(ptr::null_mut())
+    }
+
+    fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("ptr", &self.raw.get())
+            .field("pending", &self.is_pending())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EventCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("EventCore", f)
+    }
+}
+
+/// When an event is to time out.
+#[derive(Debug, Clone)]
+pub enum Timeout {
+    /// After a duration, counted from the beginning of this turn of the loop.
+    After(Duration),
+    /// In a queue of events with the same duration, which is cheaper for very many.
+    Common(CommonTimeout),
+}
+
+impl From<Duration> for Timeout {
+    fn from(duration: Duration) -> Self {
+        Timeout::After(duration)
+    }
+}
+
+impl From<&CommonTimeout> for Timeout {
+    fn from(common: &CommonTimeout) -> Self {
+        Timeout::Common(common.clone())
+    }
+}
+
+/// What an event of one kind shows to its handler.
+pub(crate) trait EventRef: Deref<Target = EventCore> + Sized + 'static {
+    /// What the handler is told besides.
+    type What;
+    fn what(bits: c_short) -> Self::What;
+    fn replacement(&self) -> &Replacement<Self>;
+    /// Called once when the C event is gone.
+    fn closed(&self) {}
+}
+
+type Boxed<R> = Box<dyn FnMut(&R, <R as EventRef>::What) -> Outcome>;
+
+/// A handler of another type that takes the place of the first one.
+pub(crate) struct Replacement<R: EventRef>(Cell<Option<Boxed<R>>>);
+
+impl<R: EventRef> Default for Replacement<R> {
+    fn default() -> Self {
+        Replacement(Cell::new(None))
+    }
+}
+
+/// Replaces the handler of `this`, at once or, inside the handler, when it has returned.
+pub(super) fn replace<R: EventRef, O: CallbackResult>(
+    this: &R,
+    mut handler: impl FnMut(&R, R::What) -> O + 'static,
+) -> Result<()> {
+    this.open()?;
+    let new: Boxed<R> = Box::new(move |this, what| handler(this, what).outcome());
+    let old = this.replacement().0.replace(Some(new));
+    this.state.set(this.state.get() | REPLACED);
+    drop(old);
+    Ok(())
+}
+
+/// What C's data pointer points at.
+pub(super) struct Node<R, F> {
+    this: R,
+    handler: UnsafeCell<Option<F>>,
+}
+
+/// A node of any handler.
+pub(crate) trait AnyNode<R>: Live {
+    fn this(&self) -> &R;
+}
+
+impl<R: EventRef, F: 'static> AnyNode<R> for Node<R, F> {
+    fn this(&self) -> &R {
+        &self.this
+    }
+}
+
+impl<R: EventRef, F: 'static> Live for Node<R, F> {
+    fn kind(&self) -> Kind {
+        self.this.kind
+    }
+
+    fn close(&self) {
+        self.this.close();
+        // One whose C event was given away has no entry to be cleared through.
+        self.this.state.set(self.this.state.get() | CLOSED);
+        self.clear();
+    }
+
+    fn clear(&self) {
+        if self.this.state.get() & (RUNNING | CLOSED) == CLOSED {
+            // SAFETY: not running, so nobody borrows the handler; `take` moves it out before
+            // its Drop, which may do anything to this object, runs.
+            let handler = unsafe { (*self.handler.get()).take() };
+            let replacement = self.this.replacement().0.take();
+            if handler.is_some() || replacement.is_some() {
+                self.this.closed();
+            }
+            drop((handler, replacement));
+        }
+    }
+}
+
+impl<R, F, O> Node<R, F>
+where
+    R: EventRef,
+    F: FnMut(&R, R::What) -> O + 'static,
+    O: CallbackResult,
+{
+    /// Calls the handler; see the head of this file.
+    #[inline(always)]
+    fn call(&self, bits: c_short) -> Outcome {
+        let core: &EventCore = &self.this;
+        if core.state.get() != IDLE {
+            return self.call_unusual(bits);
+        }
+        core.state.set(RUNNING);
+        // SAFETY: RUNNING was not set, so this is the only borrow of the handler.
+        let outcome = match unsafe { &mut *self.handler.get() } {
+            Some(handler) => handler(&self.this, R::what(bits)).outcome(),
+            None => Ok(()),
+        };
+        if core.state.get() != RUNNING {
+            self.settle();
+            return outcome;
+        }
+        core.state.set(IDLE);
+        outcome
+    }
+
+    /// A call while the state is not the usual one: running, closed, or with a new handler.
+    #[cold]
+    fn call_unusual(&self, bits: c_short) -> Outcome {
+        let core: &EventCore = &self.this;
+        let state = core.state.get();
+        if state & CLOSED != 0 {
+            return Ok(());
+        }
+        if state & RUNNING != 0 {
+            core.missed.set(core.missed.get() | bits);
+            core.state.set(state | MISSED);
+            return Ok(());
+        }
+        // What is left: REPLACED. The new handler is moved out while it runs.
+        let Some(mut handler) = self.this.replacement().0.take() else {
+            return Ok(());
+        };
+        core.state.set(state | RUNNING);
+        // SAFETY: RUNNING was not set before, so nobody borrows the old handler.
+        let old = unsafe { (*self.handler.get()).take() };
+        drop(old);
+        let outcome = handler(&self.this, R::what(bits));
+        let newer = self.this.replacement().0.take();
+        self.this.replacement().0.set(newer.or(Some(handler)));
+        self.settle();
+        outcome
+    }
+
+    /// Does what was asked for while the handler was running.
+    #[cold]
+    fn settle(&self) {
+        let core: &EventCore = &self.this;
+        let state = core.state.get() & !(RUNNING | MISSED);
+        let missed = (core.state.get() & MISSED != 0).then(|| core.missed.take());
+        core.state.set(state);
+        if state & CLOSED != 0 {
+            self.clear();
+        } else if let Some(bits) = missed
+            && let Ok(()) = core.activate(bits)
+        {
+            // Queued, not entered: the loop calls again.
+        }
+    }
+
+    /// The handler panicked or failed: the base hears of it.
+    #[cold]
+    fn failed(&self, result: std::result::Result<Outcome, Box<dyn Any + Send>>) {
+        let base = self.this.handle().inner();
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => base.failed(error),
+            Err(payload) => {
+                base.panicked(payload);
+                guard(base, || self.settle());
+            }
+        }
+    }
+}
+
+/// What C calls.
+unsafe extern "C" fn trampoline<R, F, O>(_: ffi::evutil_socket_t, bits: c_short, arg: *mut c_void)
+where
+    R: EventRef,
+    F: FnMut(&R, R::What) -> O + 'static,
+    O: CallbackResult,
+{
+    let node = arg.cast_const().cast::<Node<R, F>>();
+    // SAFETY: `arg` is `Rc::as_ptr` of the node (see `make`). C calls only between event_new and
+    // event_free; until event_free, which is on this thread, the owner holds a count.
+    let node = unsafe {
+        Rc::increment_strong_count(node);
+        Rc::from_raw(node)
+    };
+    node.this.handle().inner().count_callback();
+    let result = catch_unwind(AssertUnwindSafe(|| node.call(bits)));
+    if !matches!(result, Ok(Ok(()))) {
+        node.failed(result);
+    }
+    if Rc::strong_count(&node) == 1 {
+        release(node);
+    }
+}
+
+/// Drops the last count of a node, and with it the user's closure.
+#[cold]
+fn release<R: EventRef, F: 'static>(node: Rc<Node<R, F>>) {
+    let base: Rc<Inner> = Rc::clone(node.this.handle().inner());
+    guard(&base, || drop(node));
+}
+
+/// Makes the C event and ties it to its node. It is not pending yet.
+pub(super) fn make<R, F, O>(
+    this: R,
+    fd: ffi::evutil_socket_t,
+    flags: c_short,
+    handler: F,
+) -> Result<Owned<R>>
+where
+    R: EventRef,
+    F: FnMut(&R, R::What) -> O + 'static,
+    O: CallbackResult,
+{
+    let base = this.handle().inner().open()?;
+    let node = Rc::new(Node {
+        this,
+        handler: UnsafeCell::new(Some(handler)),
+    });
+    let arg = Rc::as_ptr(&node).cast_mut().cast::<c_void>();
+    // SAFETY: the base is alive. The node outlives the event: `Owned` or the base holds a count
+    // until event_free.
+    let raw = unsafe { ffi::event_new(base, fd, flags, Some(trampoline::<R, F, O>), arg) };
+    if raw.is_null() {
+        return Err(Error::Libevent { op: "event_new" });
+    }
+    node.this.raw.set(raw);
+    Ok(Owned::new(node))
+}
+
+/// The one owner of an event. Dropping it closes the event.
+pub(crate) struct Owned<R: EventRef> {
+    /// Empty only while it is given to the base.
+    node: Option<Rc<dyn AnyNode<R>>>,
+}
+
+impl<R: EventRef> Owned<R> {
+    fn new(node: Rc<dyn AnyNode<R>>) -> Self {
+        let this = node.this();
+        let object: Rc<dyn Live> = Rc::clone(&node) as Rc<dyn Live>;
+        let weak: Weak<dyn Live> = Rc::downgrade(&object);
+        this.key.set(this.handle().inner().add_object(weak));
+        Owned { node: Some(node) }
+    }
+
+    /// Wraps an event that C made, with C's own callback.
+    pub(super) fn adopt(this: R, raw: *mut ffi::event) -> Self {
+        this.raw.set(raw);
+        Owned::new(Rc::new(Node {
+            this,
+            handler: UnsafeCell::new(Some(())),
+        }))
+    }
+
+    pub(super) fn this(&self) -> &R {
+        let node = self.node.as_ref();
+        node.expect("taken only by detach, which consumes").this()
+    }
+
+    /// Makes the base the owner.
+    pub(super) fn detach(mut self) {
+        if let Some(node) = self.node.take() {
+            let (base, key) = (node.this().handle().clone(), node.this().key.get());
+            base.inner().adopt(key, node);
+        }
+    }
+
+    /// Gives the C event away; the base keeps its closure.
+    pub(super) fn into_ptr(self) -> *mut ffi::event {
+        let raw = self.this().give_away();
+        self.detach();
+        raw
+    }
+}
+
+impl<R: EventRef> Drop for Owned<R> {
+    fn drop(&mut self) {
+        if let Some(node) = &self.node {
+            node.this().close();
+        }
+    }
+}
+
+impl<R: EventRef> fmt::Debug for Owned<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.this().fmt_as(std::any::type_name::<R>(), f)
+    }
+}

@@ -1,0 +1,79 @@
+//! What libevent keeps for the whole process: threading, debug mode.
+
+use crate::error::{Error, Result};
+use crate::ffi;
+use std::sync::{Mutex, PoisonError};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    Off,
+    On,
+    Failed,
+}
+
+struct Process {
+    threads: Threads,
+    debug: bool,
+    bases: bool,
+}
+
+static PROCESS: Mutex<Process> = Mutex::new(Process {
+    threads: Threads::Off,
+    debug: false,
+    bases: false,
+});
+
+/// Called before each base is made: C's switches are not safe to use from two threads, and have
+/// no effect on what was made before.
+pub(crate) fn before_first_base(locks: bool) -> Result<()> {
+    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    process.bases = true;
+    if locks && process.threads == Threads::Off {
+        process.threads = if use_threads() == 0 {
+            Threads::On
+        } else {
+            Threads::Failed
+        };
+    }
+    if locks && process.threads == Threads::Failed {
+        return Err(Error::Libevent {
+            op: "evthread_use_pthreads",
+        });
+    }
+    Ok(())
+}
+
+#[cfg(not(windows))]
+fn use_threads() -> i32 {
+    // SAFETY: the caller holds the mutex, so no other call of ours runs.
+    unsafe { ffi::evthread_use_pthreads() }
+}
+
+#[cfg(windows)]
+fn use_threads() -> i32 {
+    // SAFETY: the caller holds the mutex, so no other call of ours runs.
+    unsafe { ffi::evthread_use_windows_threads() }
+}
+
+/// Makes libevent check how events are used, for finding faults in C code that shares a base:
+/// slow, and meant for tests.
+///
+/// # Errors
+/// [`Error::Invalid`] once a base was made: C would end the process then.
+#[doc(alias = "event_enable_debug_mode")]
+pub fn enable_debug_mode() -> Result<()> {
+    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    if process.debug {
+        return Ok(());
+    }
+    if process.bases {
+        return Err(Error::invalid(
+            "debug mode",
+            "it has to be enabled before the first event base is made",
+        ));
+    }
+    // SAFETY: not enabled before, and no base of ours exists.
+    unsafe { ffi::event_enable_debug_mode() };
+    process.debug = true;
+    Ok(())
+}
