@@ -124,3 +124,9 @@ pub fn fail(reasons: &[String]) -> ! {
     );
     std::process::exit(101)
 }
+
+/// OpenSSL's headers, as found by openssl-sys.
+#[cfg(feature = "openssl")]
+pub fn openssl_include_dirs() -> Vec<PathBuf> {
+    env::var_os("DEP_OPENSSL_INCLUDE").map(|dirs| env::split_paths(&dirs).collect()).unwrap_or_default()
+}

@@ -32,6 +32,8 @@ const BLOCKED: &[&str] = &[
     "EV_U?INT[0-9]+_(MAX|MIN)", "EV_S?SIZE_(MAX|MIN)", "EV_RATE_LIMIT_MAX", "EVUTIL_EAI_.*", "EVUTIL_AI_.*",
     // Would make a new file for each patch release.
     "LIBEVENT_VERSION", "LIBEVENT_VERSION_NUMBER",
+    // OpenSSL's, from openssl-sys.
+    "ssl_st",
     // Noise of include guards and of configuration.
     "EVENT2_.*", "EVENT__.*", ".*_INCLUDED_",
 ];

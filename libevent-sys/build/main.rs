@@ -9,7 +9,7 @@ mod generate;
 mod version;
 
 use found::Found;
-use std::path::Path;
+use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-changed=build");
@@ -22,8 +22,9 @@ fn main() {
     if version.is_2_2() {
         println!("cargo:rustc-cfg=libevent_2_2");
     }
-    let out_dir = found::cargo_var("OUT_DIR");
-    bindings::write(&libevent, version, &Path::new(&out_dir).join("bindings.rs"));
+    let out_dir = PathBuf::from(found::cargo_var("OUT_DIR"));
+    bindings::write(&libevent, version, &out_dir.join("bindings.rs"));
+    version.write(&out_dir.join("version.rs"));
 }
 
 /// First match wins: folders named by the environment, the system by pkg-config, compiled from source.
@@ -31,11 +32,12 @@ fn find() -> Found {
     let source_allowed = !found::is_set("LIBEVENT_NO_VENDOR");
     let only_source = source_allowed && cfg!(feature = "vendored");
 
+    // Named folders beat the feature too: whoever sets them means this very build.
+    if let Some(libevent) = find_system::from_environment() {
+        return libevent;
+    }
     let mut reasons = Vec::new();
     if !only_source {
-        if let Some(libevent) = find_system::from_environment() {
-            return libevent;
-        }
         match find_system::from_pkg_config() {
             Ok(libevent) => return libevent,
             Err(reason) => reasons.push(reason),

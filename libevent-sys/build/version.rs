@@ -13,6 +13,15 @@ impl Version {
     pub fn is_2_2(self) -> bool {
         self.0 >= 0x0202_0000
     }
+
+    /// The constant that is not in the bindings, which one file holds for a whole minor line.
+    pub fn write(self, to: &Path) {
+        let text = format!(
+            "/// The version of the headers this crate was built with.\npub const LIBEVENT_VERSION_NUMBER: u32 = {:#010x};\n",
+            self.0
+        );
+        fs::write(to, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", to.display()));
+    }
 }
 
 /// Asks the preprocessor; without a C compiler reads the header's text; without that too believes the finder.

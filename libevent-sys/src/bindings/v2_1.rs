@@ -2647,11 +2647,6 @@ unsafe extern "C" {
 pub mod ssl {
 use super::*;
 use openssl_sys::SSL as ssl_st;
-#[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct ssl_st {
-    _unused: [u8; 0],
-}
 pub const BUFFEREVENT_SSL_OPEN: bufferevent_ssl_state = 0;
 pub const BUFFEREVENT_SSL_CONNECTING: bufferevent_ssl_state = 1;
 pub const BUFFEREVENT_SSL_ACCEPTING: bufferevent_ssl_state = 2;
