@@ -45,8 +45,13 @@ impl Found {
     pub fn print_metadata(&self, version: Version) {
         let paths = |dirs: &[PathBuf]| env::join_paths(dirs).ok().and_then(|joined| joined.into_string().ok());
         println!("cargo:version_number={:08x}", version.0);
-        println!("cargo:include={}", paths(&self.include_dirs).unwrap_or_default());
-        println!("cargo:lib={}", paths(&self.lib_dirs).unwrap_or_default());
+        for (key, dirs) in [("include", &self.include_dirs), ("lib", &self.lib_dirs)] {
+            let joined = paths(dirs).unwrap_or_default();
+            println!("cargo:{key}={joined}");
+            // For this crate's own tests, which compile C as dependents do.
+            println!("cargo:rustc-env=LIBEVENT_SYS_{}={joined}", key.to_uppercase());
+        }
+        println!("cargo:rustc-env=LIBEVENT_SYS_TARGET={}", cargo_var("TARGET"));
         if let Some(root) = &self.root {
             println!("cargo:root={}", root.display());
         }

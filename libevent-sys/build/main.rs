@@ -24,6 +24,7 @@ fn main() {
     }
     let out_dir = PathBuf::from(found::cargo_var("OUT_DIR"));
     bindings::write(&libevent, version, &out_dir.join("bindings.rs"));
+    bindings::list_functions(&out_dir.join("bindings.rs"), &out_dir.join("functions.rs"));
     version.write(&out_dir.join("version.rs"));
 }
 
