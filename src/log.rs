@@ -56,20 +56,23 @@ impl HookGuard {
 impl Drop for HookGuard {
     fn drop(&mut self) {
         if self.fatal {
-            remove(&FATAL, self.id);
-        } else if remove(&LOGGER, self.id) {
+            remove(&FATAL, self.id, || {});
+        } else {
             // SAFETY: NULL brings back libevent's own way.
-            unsafe { ffi::event_set_log_callback(None) };
+            remove(&LOGGER, self.id, || unsafe { ffi::event_set_log_callback(None) });
         }
     }
 }
 
-fn remove<T>(hook: &Mutex<Option<(u64, T)>>, id: u64) -> bool {
+/// Takes the hook away if it is still the one with this id, and tells C while no other can come.
+fn remove<T>(hook: &Mutex<Option<(u64, T)>>, id: u64, tell: impl FnOnce()) {
     let mut hook = hook.lock().unwrap_or_else(PoisonError::into_inner);
-    let ours = hook.as_ref().is_some_and(|(there, _)| *there == id);
-    let old = if ours { hook.take() } else { None };
-    drop(hook);
-    old.is_some()
+    if hook.as_ref().is_some_and(|(there, _)| *there == id) {
+        let old = hook.take();
+        tell();
+        drop(hook);
+        drop(old);
+    }
 }
 
 fn next_id() -> u64 {
@@ -131,6 +134,8 @@ unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
     if message.is_null() || LOGGING.replace(true) {
         return;
     }
+    // libevent's callers look at it after the message.
+    let errno = ffi::EVUTIL_SOCKET_ERROR();
     let level = match severity {
         ffi::EVENT_LOG_DEBUG => Level::Debug,
         ffi::EVENT_LOG_MSG => Level::Message,
@@ -147,12 +152,15 @@ unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
         }
     }));
     LOGGING.set(false);
+    ffi::EVUTIL_SET_SOCKET_ERROR(errno);
 }
 
 unsafe extern "C" fn on_fatal(code: c_int) {
     let _ = catch_unwind(|| {
-        let hook = FATAL.lock().unwrap_or_else(PoisonError::into_inner);
-        let hook = hook.as_ref().map(|(_, hook)| Arc::clone(hook));
+        let slot = FATAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let hook = slot.as_ref().map(|(_, hook)| Arc::clone(hook));
+        // The hook may change the hooks, or fail once more.
+        drop(slot);
         if let Some(hook) = hook {
             hook(code);
         }

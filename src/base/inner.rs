@@ -21,6 +21,8 @@ pub(crate) trait Live {
     fn close(&self);
     /// Drops the handler of a closed object.
     fn clear(&self);
+    /// Drops a handler that another one has replaced, unless it is running.
+    fn replaced(&self) {}
 }
 
 /// Who keeps an object alive.
@@ -119,6 +121,11 @@ impl Inner {
         }
     }
 
+    /// The object with this key.
+    pub(crate) fn object(&self, key: usize) -> Option<Rc<dyn Live>> {
+        self.objects.borrow().get(key).and_then(Entry::get)
+    }
+
     /// Forgets an object; what it was is given back so that the caller can drop it when no
     /// borrow is held.
     pub(crate) fn remove_object(&self, key: usize) -> Option<Rc<dyn Live>> {
@@ -189,7 +196,16 @@ impl Inner {
             return self.fail(Failure::Error(error));
         };
         guard(self, || handler(&self.handle(), error));
-        self.error_handler.borrow_mut().get_or_insert(handler);
+        // One that was set meanwhile stays.
+        let mut slot = self.error_handler.borrow_mut();
+        let old = if slot.is_none() && !self.closing.get() {
+            *slot = Some(handler);
+            None
+        } else {
+            Some(handler)
+        };
+        drop(slot);
+        guard(self, || drop(old));
     }
 
     fn fail(&self, failure: Failure) {
@@ -197,9 +213,13 @@ impl Inner {
         let mut first = self.failure.borrow_mut();
         if first.is_none() {
             *first = Some(failure);
-        } else if let Failure::Panic(payload) = failure {
-            // Its message was printed by the panic hook; to drop it could panic once more.
-            mem::forget(payload);
+            return;
+        }
+        drop(first);
+        // A panic's message was printed by the panic hook. Dropping either could panic once more.
+        match failure {
+            Failure::Panic(payload) => mem::forget(payload),
+            Failure::Error(error) => guard(self, || drop(error)),
         }
     }
 
@@ -212,6 +232,10 @@ impl Inner {
     }
 
     pub(super) fn set_error_handler(&self, handler: Option<ErrorHandler>) {
+        if self.closing.get() {
+            // Kept, it would never be dropped if it held a handle on this base.
+            return drop(handler);
+        }
         let old = self.error_handler.replace(handler);
         drop(old);
     }
@@ -237,14 +261,16 @@ impl Inner {
     }
 
     pub(super) fn add_exit_hook(&self, hook: ExitHook) {
+        if self.closing.get() {
+            return drop(hook);
+        }
         self.exit_hooks.borrow_mut().push(hook);
     }
 
-    /// Runs the exit hooks, the newest first; one that panics does not keep back the others.
+    /// Runs the exit hooks, the newest first; one that panics does not keep back the others. A
+    /// hook that one of them adds waits for the next end.
     pub(super) fn run_exit_hooks(&self, handle: &LoopHandle) {
-        loop {
-            let hook = self.exit_hooks.borrow_mut().pop();
-            let Some(hook) = hook else { break };
+        for hook in self.exit_hooks.take().into_iter().rev() {
             guard(self, || hook(handle));
         }
     }
@@ -261,17 +287,22 @@ impl Inner {
     pub(super) fn close_objects(&self) {
         self.closing.set(true);
         if let Some(remote) = self.remote.get() {
-            remote.close();
+            guard(self, || remote.close());
         }
         loop {
-            let next = self.objects.borrow().iter().next().map(|(key, _)| key);
-            let Some(key) = next else { break };
-            let object = self.remove_object(key);
-            guard(self, || {
-                if let Some(object) = object {
-                    object.close();
-                }
-            });
+            let keys: Vec<usize> = self.objects.borrow().iter().map(|(key, _)| key).collect();
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                // None: the end of another object has closed it.
+                let object = self.remove_object(key);
+                guard(self, || {
+                    if let Some(object) = object {
+                        object.close();
+                    }
+                });
+            }
         }
         let left = (self.error_handler.take(), self.exit_hooks.take());
         guard(self, || drop(left));

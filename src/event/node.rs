@@ -17,7 +17,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::Deref;
 use std::os::raw::{c_int, c_short, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -87,7 +87,9 @@ impl EventCore {
         unsafe { ffi::event_free(raw) };
         let running = self.state.get() & RUNNING != 0;
         self.state.set(self.state.get() | CLOSED);
-        if let Some(object) = self.base.inner().remove_object(self.key.get())
+        // The key is another object's as soon as one is made: a later detach must not use it.
+        let key = self.key.replace(usize::MAX);
+        if let Some(object) = self.base.inner().remove_object(key)
             && !running
         {
             object.clear();
@@ -270,9 +272,13 @@ pub(super) fn replace<R: EventRef, O: CallbackResult>(
 ) -> Result<()> {
     this.open()?;
     let new: Boxed<R> = Box::new(move |this, what| handler(this, what).outcome());
-    let old = this.replacement().0.replace(Some(new));
+    let older = this.replacement().0.replace(Some(new));
     this.state.set(this.state.get() | REPLACED);
-    drop(old);
+    let object = this.base.inner().object(this.key.get());
+    if let Some(object) = object {
+        object.replaced();
+    }
+    drop(older);
     Ok(())
 }
 
@@ -315,6 +321,15 @@ impl<R: EventRef, F: 'static> Live for Node<R, F> {
                 self.this.closed();
             }
             drop((handler, replacement));
+        }
+    }
+
+    fn replaced(&self) {
+        if self.this.state.get() & RUNNING == 0 {
+            // SAFETY: not running, so nobody borrows the handler; it is moved out before its
+            // Drop runs.
+            let old = unsafe { (*self.handler.get()).take() };
+            drop(old);
         }
     }
 }
@@ -364,14 +379,23 @@ where
             return Ok(());
         };
         core.state.set(state | RUNNING);
-        // SAFETY: RUNNING was not set before, so nobody borrows the old handler.
-        let old = unsafe { (*self.handler.get()).take() };
-        drop(old);
-        let outcome = handler(&self.this, R::what(bits));
-        let newer = self.this.replacement().0.take();
-        self.this.replacement().0.set(newer.or(Some(handler)));
-        self.settle();
-        outcome
+        // Caught here so that a handler that panicked is there for the next call.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            handler(&self.this, R::what(bits))
+        }));
+        let (next, old) = match self.this.replacement().0.take() {
+            Some(newer) => (newer, Some(handler)),
+            None => (handler, None),
+        };
+        self.this.replacement().0.set(Some(next));
+        guard(core.base.inner(), || drop(old));
+        match result {
+            Ok(outcome) => {
+                self.settle();
+                outcome
+            }
+            Err(payload) => resume_unwind(payload),
+        }
     }
 
     /// Does what was asked for while the handler was running.
@@ -381,12 +405,17 @@ where
         let state = core.state.get() & !(RUNNING | MISSED);
         let missed = (core.state.get() & MISSED != 0).then(|| core.missed.take());
         core.state.set(state);
-        if state & CLOSED != 0 {
-            self.clear();
-        } else if let Some(bits) = missed
+        if state & CLOSED == 0
+            && let Some(bits) = missed
             && let Ok(()) = core.activate(bits)
         {
             // Queued, not entered: the loop calls again.
+        }
+        // Last, as they drop closures of the user's, which may do anything.
+        if state & CLOSED != 0 {
+            self.clear();
+        } else if state & REPLACED != 0 {
+            self.replaced();
         }
     }
 
