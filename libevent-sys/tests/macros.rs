@@ -1,5 +1,7 @@
 //! The functions written for C's macros do what the macros do: the same steps in C and in Rust must print the same.
 #![cfg(unix)]
+// The fields of a timeval are i32 on some targets.
+#![allow(clippy::unnecessary_cast)]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! The library that was linked runs.
 
 use std::ffi::{CStr, c_short, c_void};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
 use libevent_sys::*;
 
@@ -113,7 +113,7 @@ fn there_is_a_method() {
     unsafe {
         let mut method = event_get_supported_methods();
         let mut names = Vec::new();
-        while *method != null() {
+        while !(*method).is_null() {
             names.push(CStr::from_ptr(*method).to_str().unwrap());
             method = method.add(1);
         }

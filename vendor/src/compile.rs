@@ -187,13 +187,14 @@ fn warnings(source: &Source) -> Vec<String> {
     if source.version_number >= 0x0201_0d00 {
         return Vec::new();
     }
-    let what = format!("compiling libevent {}, which lacks the security fixes of 2.1.13:", source.version);
     vec![
-        what,
-        "evhttp request smuggling, evdns out-of-bounds write, evtag decoding, evbuffer dangling pointer".to_owned(),
-        "(CVE-2026-63379, -63381, -63382, -63383, -63384, -63385, -63387, -63388).".to_owned(),
         format!(
-            "Run {} once, install the system's libevent, or set LIBEVENT_SOURCE_DIR.",
+            "compiling libevent {}, which lacks the security fixes of 2.1.13: evhttp request smuggling, evdns out-of-bounds write, \
+             evtag decoding, evbuffer dangling pointer (CVE-2026-63379, 63381, 63382, 63383, 63384, 63385, 63387, 63388)",
+            source.version
+        ),
+        format!(
+            "run {} once, or install the system's libevent, or set LIBEVENT_SOURCE_DIR",
             Path::new(env!("CARGO_MANIFEST_DIR")).join("fetch.sh").display()
         ),
     ]

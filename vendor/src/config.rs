@@ -179,3 +179,6 @@ pub fn private_config() -> &'static str {
      #ifndef _GNU_SOURCE\n#define _GNU_SOURCE 1\n#endif\n\
      #endif\n"
 }
+
+#[cfg(test)]
+mod tests;
