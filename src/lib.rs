@@ -1,5 +1,10 @@
 //! Safe Rust over the C [libevent](https://libevent.org) library.
 
+#![allow(
+    clippy::unnecessary_cast,
+    reason = "the types of C's constants differ by target"
+)]
+
 pub use libevent_sys as ffi;
 
 mod base;

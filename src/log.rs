@@ -59,7 +59,9 @@ impl Drop for HookGuard {
             remove(&FATAL, self.id, || {});
         } else {
             // SAFETY: NULL brings back libevent's own way.
-            remove(&LOGGER, self.id, || unsafe { ffi::event_set_log_callback(None) });
+            remove(&LOGGER, self.id, || unsafe {
+                ffi::event_set_log_callback(None)
+            });
         }
     }
 }

@@ -198,7 +198,8 @@ impl EventConfig {
             // SAFETY: both pointers are alive; the name is copied.
             unsafe { ffi::event_config_avoid_method(config.0, name.as_ptr()) };
         }
-        let mut flags = self.flags.bits();
+        // Only the flags named above: one more bit stands for `no_lock`, which this side must know of.
+        let mut flags = (self.flags & ConfigFlags::all()).bits();
         if self.no_lock {
             flags |= ffi::EVENT_BASE_FLAG_NOLOCK as u32;
         }
@@ -254,4 +255,3 @@ impl Drop for Config {
         unsafe { ffi::event_config_free(self.0) };
     }
 }
-

@@ -172,4 +172,3 @@ impl fmt::Debug for LoopHandle {
             .finish_non_exhaustive()
     }
 }
-

@@ -158,14 +158,22 @@ impl Inner {
                 ),
             ));
         }
-        *(if edge { &mut mode.edge } else { &mut mode.level }) += 1;
+        *(if edge {
+            &mut mode.edge
+        } else {
+            &mut mode.level
+        }) += 1;
         Ok(())
     }
 
     pub(crate) fn unwatch_fd(&self, fd: ffi::evutil_socket_t, edge: bool) {
         let mut modes = self.fd_modes.borrow_mut();
         if let Some(mode) = modes.get_mut(&fd) {
-            *(if edge { &mut mode.edge } else { &mut mode.level }) -= 1;
+            *(if edge {
+                &mut mode.edge
+            } else {
+                &mut mode.level
+            }) -= 1;
             if mode.edge == 0 && mode.level == 0 {
                 modes.remove(&fd);
             }

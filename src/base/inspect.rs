@@ -2,7 +2,7 @@
 
 use super::{Features, LoopHandle};
 use crate::error::{Error, Result};
-use crate::event::Interest;
+use crate::event::{Interest, RawSocket, Ready};
 use crate::ffi;
 use std::ffi::CStr;
 use std::os::raw::{c_int, c_short, c_uint, c_void};
@@ -192,16 +192,27 @@ impl LoopHandle {
         Ok(list)
     }
 
-    /// Activates every event that waits for `interest` on `fd`, as if it were ready.
+    /// Activates every event that waits for one of these on `fd`, as if that had happened. For
+    /// [`Ready::TIMEOUT`] these are the events of `fd` that have a timeout.
     ///
     /// # Errors
     /// [`Error::Closed`] when the base is gone.
     #[doc(alias = "event_base_active_by_fd")]
-    pub fn activate_fd(&self, fd: crate::event::RawSocket, interest: Interest) -> Result<()> {
+    pub fn activate_fd(&self, fd: RawSocket, ready: Ready) -> Result<()> {
         let raw = self.inner().open()?;
-        let bits = interest.bits() & Interest::all().bits() & !Interest::EDGE.bits();
-        // SAFETY: the base is alive; an fd without events is ignored.
-        unsafe { ffi::event_base_active_by_fd(raw, fd as ffi::evutil_socket_t, bits as c_short) };
+        let fd = fd as ffi::evutil_socket_t;
+        if fd < 0 {
+            // The number that all timers have, libevent's own included.
+            return Ok(());
+        }
+        // C looks at timeouts only, when they are among what is asked for.
+        let (timeout, io) = (ready & Ready::TIMEOUT, ready & Ready::all() - Ready::TIMEOUT);
+        for bits in [io, timeout] {
+            if !bits.is_empty() {
+                // SAFETY: the base is alive; an fd without events is ignored.
+                unsafe { ffi::event_base_active_by_fd(raw, fd, bits.bits() as c_short) };
+            }
+        }
         Ok(())
     }
 

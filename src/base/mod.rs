@@ -162,7 +162,8 @@ impl EventBase {
         self.surface(end)
     }
 
-    /// Runs what is active now, without waiting, and returns.
+    /// Runs what is active now, without waiting, and returns. An event that is ready all the time
+    /// is called once.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -171,7 +172,9 @@ impl EventBase {
     /// With the payload of the first callback that panicked.
     #[doc(alias = "EVLOOP_NONBLOCK")]
     pub fn run_nonblocking(&mut self) -> Result<LoopEnd> {
-        let end = self.turn(ffi::EVLOOP_NONBLOCK as c_int);
+        // With NONBLOCK alone C goes on until nothing is active: for ever, when a descriptor stays
+        // ready or there is idle work.
+        let end = self.turn((ffi::EVLOOP_NONBLOCK | ffi::EVLOOP_ONCE) as c_int);
         self.surface(end)
     }
 

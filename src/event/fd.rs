@@ -128,7 +128,7 @@ impl<S: Source> Event<S> {
     /// - [`Error::Os`] when the back end refuses the descriptor (epoll: a regular file);
     /// - [`Error::Unsupported`] for [`Interest::EDGE`] or [`Interest::CLOSED`] on a back end
     ///   without it;
-    /// - [`Error::Invalid`] for no interest at all, or when the descriptor is watched both
+    /// - [`Error::Invalid`] for no interest at all or an unknown one, or when the descriptor is watched both
     ///   edge-triggered and not;
     /// - [`Error::Closed`] when the base is gone.
     #[doc(alias = "event_add")]
@@ -274,6 +274,13 @@ impl EventBuilder {
     }
 
     fn check(&self, base: &LoopHandle) -> Result<()> {
+        if !Interest::all().contains(self.interest) {
+            // `EV_SIGNAL` would take the descriptor's number for that of a signal.
+            return Err(Error::invalid(
+                "interest",
+                format!("{:#x} has bits that stand for no interest", self.interest.bits()),
+            ));
+        }
         if (self.interest - Interest::EDGE).is_empty() {
             return Err(Error::invalid("interest", "it names nothing to wait for"));
         }
@@ -309,6 +316,19 @@ impl<S: 'static> EventRef<S> {
     #[doc(alias = "event_get_events")]
     pub fn interest(&self) -> Interest {
         self.interest
+    }
+
+    /// What it waits for, its timeout included, and what it is about to be called for.
+    #[doc(alias = "event_pending")]
+    pub fn pending(&self) -> Ready {
+        let raw = self.core.as_ptr();
+        if raw.is_null() {
+            return Ready::empty();
+        }
+        let all = Ready::all().bits() as c_short;
+        // SAFETY: the event is alive; NULL stands for no interest in the deadline.
+        let found = unsafe { ffi::event_pending(raw, all, std::ptr::null_mut()) };
+        Ready::from_bits_truncate(found as u16)
     }
 
     /// Waits for the descriptor, again after [`remove`](Self::remove) or after an event that

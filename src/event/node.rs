@@ -15,6 +15,7 @@ use crate::{LoopHandle, ffi, time};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
+use std::hint::assert_unchecked;
 use std::ops::Deref;
 use std::os::raw::{c_int, c_short, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -342,46 +343,47 @@ where
 {
     /// Calls the handler; see the head of this file.
     #[inline(always)]
-    fn call(&self, bits: c_short) -> Outcome {
+    fn call(&self, bits: c_short) {
         let core: &EventCore = &self.this;
         if core.state.get() != IDLE {
             return self.call_unusual(bits);
         }
         core.state.set(RUNNING);
-        // SAFETY: RUNNING was not set, so this is the only borrow of the handler.
-        let outcome = match unsafe { &mut *self.handler.get() } {
-            Some(handler) => handler(&self.this, R::what(bits)).outcome(),
-            None => Ok(()),
-        };
+        // SAFETY: RUNNING was not set, so this is the only borrow of the handler. It is there:
+        // it is taken by `clear` and `call_unusual` only, after CLOSED or REPLACED was set for
+        // good, and the state was IDLE.
+        let handler = unsafe { (*self.handler.get()).as_mut().unwrap_unchecked() };
+        let outcome = handler(&self.this, R::what(bits)).outcome();
+        self.report(outcome);
         if core.state.get() != RUNNING {
-            self.settle();
-            return outcome;
+            return self.settle();
         }
         core.state.set(IDLE);
-        outcome
     }
 
     /// A call while the state is not the usual one: running, closed, or with a new handler.
     #[cold]
-    fn call_unusual(&self, bits: c_short) -> Outcome {
+    #[inline(never)]
+    fn call_unusual(&self, bits: c_short) {
         let core: &EventCore = &self.this;
         let state = core.state.get();
         if state & CLOSED != 0 {
-            return Ok(());
+            return;
         }
         if state & RUNNING != 0 {
             core.missed.set(core.missed.get() | bits);
             core.state.set(state | MISSED);
-            return Ok(());
+            return;
         }
         // What is left: REPLACED. The new handler is moved out while it runs.
         let Some(mut handler) = self.this.replacement().0.take() else {
-            return Ok(());
+            return;
         };
         core.state.set(state | RUNNING);
         // Caught here so that a handler that panicked is there for the next call.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            handler(&self.this, R::what(bits))
+            let outcome = handler(&self.this, R::what(bits));
+            self.report(outcome);
         }));
         let (next, old) = match self.this.replacement().0.take() {
             Some(newer) => (newer, Some(handler)),
@@ -390,16 +392,21 @@ where
         self.this.replacement().0.set(Some(next));
         guard(core.base.inner(), || drop(old));
         match result {
-            Ok(outcome) => {
-                self.settle();
-                outcome
-            }
+            Ok(()) => self.settle(),
             Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    #[inline(always)]
+    fn report(&self, outcome: Outcome) {
+        if let Err(error) = outcome {
+            self.this.handle().inner().failed(error);
         }
     }
 
     /// Does what was asked for while the handler was running.
     #[cold]
+    #[inline(never)]
     fn settle(&self) {
         let core: &EventCore = &self.this;
         let state = core.state.get() & !(RUNNING | MISSED);
@@ -419,18 +426,13 @@ where
         }
     }
 
-    /// The handler panicked or failed: the base hears of it.
+    /// The handler panicked: the base hears of it.
     #[cold]
-    fn failed(&self, result: std::result::Result<Outcome, Box<dyn Any + Send>>) {
+    #[inline(never)]
+    fn panicked(&self, payload: Box<dyn Any + Send>) {
         let base = self.this.handle().inner();
-        match result {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => base.failed(error),
-            Err(payload) => {
-                base.panicked(payload);
-                guard(base, || self.settle());
-            }
-        }
+        base.panicked(payload);
+        guard(base, || self.settle());
     }
 }
 
@@ -449,17 +451,19 @@ where
         Rc::from_raw(node)
     };
     node.this.handle().inner().count_callback();
-    let result = catch_unwind(AssertUnwindSafe(|| node.call(bits)));
-    if !matches!(result, Ok(Ok(()))) {
-        node.failed(result);
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| node.call(bits))) {
+        node.panicked(payload);
     }
     if Rc::strong_count(&node) == 1 {
-        release(node);
+        return release(node);
     }
+    // SAFETY: the count is not 0, as `node` is one, and not 1. It spares a second look at it.
+    unsafe { assert_unchecked(Rc::strong_count(&node) > 1) };
 }
 
 /// Drops the last count of a node, and with it the user's closure.
 #[cold]
+#[inline(never)]
 fn release<R: EventRef, F: 'static>(node: Rc<Node<R, F>>) {
     let base: Rc<Inner> = Rc::clone(node.this.handle().inner());
     guard(&base, || drop(node));

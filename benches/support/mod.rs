@@ -1,0 +1,124 @@
+//! What the benchmarks share: C programs built against the same libevent, runs in turn, counted
+//! instructions.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Compiles `source` (in `benches/`) against the libevent that this crate links.
+pub fn c_program(source: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let program = out.join(Path::new(source).with_extension("c-bin"));
+    let compiler = cc::Build::new()
+        .target(current_platform())
+        .host(current_platform())
+        .opt_level(3)
+        .out_dir(&out)
+        .cargo_metadata(false)
+        .get_compiler();
+    let mut command = compiler.to_command();
+    command.arg(root.join("benches").join(source));
+    for dir in env::split_paths(env!("LIBEVENT2_C_INCLUDE")).filter(|dir| dir.is_dir()) {
+        command.arg("-I").arg(dir);
+    }
+    for dir in env::split_paths(env!("LIBEVENT2_C_LIB")).filter(|dir| dir.is_dir()) {
+        command.arg("-L").arg(&dir);
+        command.arg(format!("-Wl,-rpath,{}", dir.display()));
+    }
+    command.args([
+        "-levent_extra",
+        "-levent_pthreads",
+        "-levent_core",
+        "-lpthread",
+        "-o",
+    ]);
+    command.arg(&program);
+    let status = command
+        .status()
+        .expect("a C compiler is there: libevent was built with it");
+    assert!(status.success(), "compiling {source} failed: {command:?}");
+    program
+}
+
+fn current_platform() -> &'static str {
+    // Good enough to pick a compiler; benches are not cross-compiled.
+    if cfg!(target_os = "macos") {
+        "x86_64-apple-darwin"
+    } else {
+        "x86_64-unknown-linux-gnu"
+    }
+}
+
+/// One side of a comparison: a program and its arguments.
+#[derive(Clone)]
+pub struct Side {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+}
+
+impl Side {
+    pub fn new(program: &Path, args: &[String]) -> Self {
+        Side {
+            program: program.to_owned(),
+            args: args.to_vec(),
+        }
+    }
+
+    /// Runs it; it prints one number.
+    pub fn measure(&self) -> f64 {
+        let output = Command::new(&self.program)
+            .args(&self.args)
+            .output()
+            .expect("it runs");
+        assert!(
+            output.status.success(),
+            "{:?} failed: {output:?}",
+            self.program
+        );
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.trim().parse().expect("it prints a number")
+    }
+
+    /// The instructions of a whole run in user space, exactly; `None` without valgrind.
+    pub fn instructions(&self) -> Option<u64> {
+        let out = env::temp_dir().join(format!("callgrind.{}", std::process::id()));
+        let status = Command::new("valgrind")
+            .arg("--tool=callgrind")
+            .arg(format!("--callgrind-out-file={}", out.display()))
+            .arg(&self.program)
+            .args(&self.args)
+            .output()
+            .ok()?;
+        assert!(status.status.success(), "valgrind failed: {status:?}");
+        let text = fs::read_to_string(&out).ok()?;
+        let _ = fs::remove_file(&out);
+        let totals = text
+            .lines()
+            .find_map(|line| line.strip_prefix("totals: "))?;
+        totals.trim().parse().ok()
+    }
+}
+
+/// Measures all sides in turn, forward and then backward, so that what else the machine does
+/// hits all alike. One column per side.
+pub fn in_turn(sides: &[Side], rounds: usize) -> Vec<Vec<f64>> {
+    let mut columns = vec![Vec::new(); sides.len()];
+    for round in 0..rounds {
+        let mut order: Vec<usize> = (0..sides.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for side in order {
+            columns[side].push(sides[side].measure());
+        }
+    }
+    columns
+}
+
+pub fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
