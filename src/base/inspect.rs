@@ -206,7 +206,8 @@ impl LoopHandle {
             return Ok(());
         }
         // C looks at timeouts only, when they are among what is asked for.
-        let (timeout, io) = (ready & Ready::TIMEOUT, ready & Ready::all() - Ready::TIMEOUT);
+        let timeout = ready & Ready::TIMEOUT;
+        let io = (ready & Ready::all()) - timeout;
         for bits in [io, timeout] {
             if !bits.is_empty() {
                 // SAFETY: the base is alive; an fd without events is ignored.

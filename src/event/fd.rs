@@ -128,8 +128,8 @@ impl<S: Source> Event<S> {
     /// - [`Error::Os`] when the back end refuses the descriptor (epoll: a regular file);
     /// - [`Error::Unsupported`] for [`Interest::EDGE`] or [`Interest::CLOSED`] on a back end
     ///   without it;
-    /// - [`Error::Invalid`] for no interest at all or an unknown one, or when the descriptor is watched both
-    ///   edge-triggered and not;
+    /// - [`Error::Invalid`] for no interest at all or an unknown one, or when the descriptor is
+    ///   watched both edge-triggered and not;
     /// - [`Error::Closed`] when the base is gone.
     #[doc(alias = "event_add")]
     pub fn new<O: CallbackResult + 'static>(
