@@ -58,6 +58,17 @@ pub enum Error {
         signum: i32,
     },
 
+    /// A name could not be turned into an address.
+    #[error("looking up {name}: {why}")]
+    Lookup {
+        /// The host, or the service if there was no host.
+        name: String,
+        /// `EVUTIL_EAI_…`, or the system's own number.
+        code: i32,
+        /// What the number stands for.
+        why: String,
+    },
+
     /// A callback returned an error and no error handler was set.
     #[error("a callback failed: {0}")]
     Callback(#[source] BoxError),

@@ -28,29 +28,44 @@ static PROCESS: Mutex<Process> = Mutex::new(Process {
 pub(crate) fn before_first_base(locks: bool) -> Result<()> {
     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
     process.bases = true;
-    if locks && process.threads == Threads::Off {
-        process.threads = if use_threads() == 0 {
-            Threads::On
-        } else {
-            Threads::Failed
-        };
-    }
-    if locks && process.threads == Threads::Failed {
-        return Err(Error::Libevent {
-            op: "evthread_use_pthreads",
-        });
+    if locks {
+        process.use_threads()?;
     }
     Ok(())
 }
 
+/// Gives libevent's process-wide state its locks, for what uses it without a base.
+pub(crate) fn use_threads() -> Result<()> {
+    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    process.use_threads()
+}
+
+impl Process {
+    fn use_threads(&mut self) -> Result<()> {
+        if self.threads == Threads::Off {
+            self.threads = if switch_threads_on() == 0 {
+                Threads::On
+            } else {
+                Threads::Failed
+            };
+        }
+        if self.threads == Threads::Failed {
+            return Err(Error::Libevent {
+                op: "evthread_use_pthreads",
+            });
+        }
+        Ok(())
+    }
+}
+
 #[cfg(not(windows))]
-fn use_threads() -> i32 {
+fn switch_threads_on() -> i32 {
     // SAFETY: the caller holds the mutex, so no other call of ours runs.
     unsafe { ffi::evthread_use_pthreads() }
 }
 
 #[cfg(windows)]
-fn use_threads() -> i32 {
+fn switch_threads_on() -> i32 {
     // SAFETY: the caller holds the mutex, so no other call of ours runs.
     unsafe { ffi::evthread_use_windows_threads() }
 }

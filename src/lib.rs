@@ -14,6 +14,7 @@ mod event;
 mod init;
 pub mod log;
 mod time;
+pub mod util;
 mod version;
 
 pub use base::{

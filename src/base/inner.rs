@@ -50,7 +50,7 @@ pub(crate) struct Inner {
     /// Null when the base is gone.
     raw: Cell<*mut ffi::event_base>,
     closing: Cell<bool>,
-    locked: bool,
+    locked: Cell<bool>,
     objects: RefCell<Slab<Entry>>,
     callbacks: Cell<u64>,
     failure: RefCell<Option<Failure>>,
@@ -74,7 +74,7 @@ impl Inner {
             me: me.clone(),
             raw: Cell::new(raw),
             closing: Cell::new(false),
-            locked,
+            locked: Cell::new(locked),
             objects: RefCell::default(),
             callbacks: Cell::new(0),
             failure: RefCell::default(),
@@ -104,8 +104,13 @@ impl Inner {
         Ok(self.raw.get())
     }
 
+    /// Whether the base has locks, so that other threads may wake it.
     pub(super) fn is_locked(&self) -> bool {
-        self.locked
+        self.locked.get()
+    }
+
+    pub(super) fn assume_locks(&self) {
+        self.locked.set(true);
     }
 
     // --- objects ---------------------------------------------------------------------------

@@ -77,14 +77,24 @@ impl EventBase {
         }
     }
 
-    /// Takes over a base that C made; it is freed with this value.
+    /// Takes over a base that C made; it is freed with this value. It has no
+    /// [`Remote`](Self::remote) before [`assume_locks`](Self::assume_locks).
     ///
     /// # Safety
     /// `raw` is a live `event_base` that nobody else frees and that is not running; no other
     /// thread uses it, unless libevent's threading was switched on before it was made.
     pub unsafe fn from_ptr(raw: *mut ffi::event_base) -> Self {
         assert!(!raw.is_null(), "the event_base is NULL");
-        EventBase::own(raw, true)
+        EventBase::own(raw, false)
+    }
+
+    /// Allows [`remote`](LoopHandle::remote) on a base that C made.
+    ///
+    /// # Safety
+    /// libevent's threading was switched on (`evthread_use_pthreads`) before the base was made,
+    /// and it was made without `EVENT_BASE_FLAG_NOLOCK`.
+    pub unsafe fn assume_locks(&self) {
+        self.handle.inner().assume_locks();
     }
 
     /// Joins a base that C owns, and as a rule runs: Rust objects can be made on it and their
@@ -96,11 +106,12 @@ impl EventBase {
     ///
     /// # Safety
     /// `raw` is a live `event_base` which stays alive until this value is dropped, and whose loop
-    /// runs on this thread only.
+    /// runs on this thread only. Events that were given to C with `into_ptr` are freed before
+    /// this value is dropped.
     pub unsafe fn attach(raw: *mut ffi::event_base) -> Self {
         assert!(!raw.is_null(), "the event_base is NULL");
         EventBase {
-            handle: LoopHandle::new(Inner::new(raw, true)),
+            handle: LoopHandle::new(Inner::new(raw, false)),
             owned: false,
         }
     }

@@ -100,7 +100,7 @@ impl Remote {
         if !inner.is_locked() {
             return Err(Error::Unsupported {
                 what: "a Remote",
-                why: "the base was made without locks (EventConfig::no_lock)",
+                why: "it was made without locks (EventConfig::no_lock), or by C (EventBase::assume_locks)",
             });
         }
         let arg = Rc::as_ptr(inner).cast_mut().cast::<c_void>();

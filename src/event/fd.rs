@@ -278,7 +278,10 @@ impl EventBuilder {
             // `EV_SIGNAL` would take the descriptor's number for that of a signal.
             return Err(Error::invalid(
                 "interest",
-                format!("{:#x} has bits that stand for no interest", self.interest.bits()),
+                format!(
+                    "{:#x} has bits that stand for no interest",
+                    self.interest.bits()
+                ),
             ));
         }
         if (self.interest - Interest::EDGE).is_empty() {

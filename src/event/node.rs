@@ -60,6 +60,7 @@ impl EventCore {
     }
 
     /// The loop that this event lives on.
+    #[doc(alias = "event_get_base")]
     pub fn handle(&self) -> &LoopHandle {
         &self.base
     }
@@ -71,6 +72,10 @@ impl EventCore {
 
     /// Whether it was closed, by [`close`](Self::close), by the end of its base, or because it
     /// had to run once only.
+    #[doc(alias = "event_initialized")]
+    #[doc(alias = "evtimer_initialized")]
+    #[doc(alias = "evsignal_initialized")]
+    #[doc(alias = "evuser_initialized")]
     pub fn is_closed(&self) -> bool {
         self.raw.get().is_null()
     }
@@ -78,6 +83,7 @@ impl EventCore {
     /// Ends this event for good: its callback is not called again. Legal at any time, also
     /// inside the callback, whose closure is then dropped when it returns. Closing twice is fine.
     #[doc(alias = "event_free")]
+    #[doc(alias = "evsignal_del")]
     pub fn close(&self) {
         let raw = self.raw.replace(ptr::null_mut());
         if raw.is_null() {
@@ -145,6 +151,9 @@ impl EventCore {
 
     /// Whether it waits for something or is about to be called.
     #[doc(alias = "event_pending")]
+    #[doc(alias = "evtimer_pending")]
+    #[doc(alias = "evsignal_pending")]
+    #[doc(alias = "evuser_pending")]
     pub fn is_pending(&self) -> bool {
         let all = ffi::EV_READ | ffi::EV_WRITE | ffi::EV_TIMEOUT | ffi::EV_SIGNAL | ffi::EV_CLOSED;
         self.pending(all as c_short).is_some()
@@ -251,7 +260,7 @@ pub(crate) trait EventRef: Deref<Target = EventCore> + Sized + 'static {
     type What;
     fn what(bits: c_short) -> Self::What;
     fn replacement(&self) -> &Replacement<Self>;
-    /// Called once when the C event is gone.
+    /// Called when the C event is gone, perhaps twice.
     fn closed(&self) {}
 }
 
@@ -318,9 +327,7 @@ impl<R: EventRef, F: 'static> Live for Node<R, F> {
             // its Drop, which may do anything to this object, runs.
             let handler = unsafe { (*self.handler.get()).take() };
             let replacement = self.this.replacement().0.take();
-            if handler.is_some() || replacement.is_some() {
-                self.this.closed();
-            }
+            self.this.closed();
             drop((handler, replacement));
         }
     }

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::{LoopHandle, ffi};
 use std::cell::Cell;
 use std::os::raw::c_short;
-use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 owner! {
@@ -57,8 +56,7 @@ impl Signal {
         mut callback: impl FnMut(&SignalRef) -> O + 'static,
     ) -> Result<Self> {
         check(signum)?;
-        base.inner().open()?;
-        let claim = Claim::new(base, signum)?;
+        let claim = Claim::new(base.inner().open()?, signum)?;
         let view = SignalRef {
             core: EventCore::new(base, Kind::Signal),
             replacement: Replacement::default(),
@@ -131,8 +129,8 @@ struct Claim {
 }
 
 impl Claim {
-    fn new(base: &LoopHandle, signum: i32) -> Result<Self> {
-        let base = Rc::as_ptr(base.inner()) as usize;
+    fn new(base: *mut ffi::event_base, signum: i32) -> Result<Self> {
+        let base = base as usize;
         let mut owner = OWNER.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *owner {
             Some((holder, _)) if *holder != base => return Err(Error::SignalsTaken { signum }),
