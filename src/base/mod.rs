@@ -52,8 +52,10 @@ pub enum LoopEnd {
     /// No event is pending or active any more.
     NoEvents,
     /// [`exit`](LoopHandle::exit) or [`exit_after`](LoopHandle::exit_after) asked for it.
+    #[doc(alias = "event_base_got_exit")]
     Exit,
     /// [`exit_now`](LoopHandle::exit_now) asked for it.
+    #[doc(alias = "event_base_got_break")]
     Break,
     /// The one turn that was asked for is over.
     Turn,
