@@ -1,4 +1,5 @@
-use super::node::{self, EventCore, Owned, Replacement, Timeout};
+use super::core::{EventCore, Timeout};
+use super::node::{self, Owned, Replacement};
 use super::{owner, view};
 use crate::base::{Features, Kind};
 use crate::callback::CallbackResult;

@@ -1,4 +1,5 @@
-use super::node::{self, EventCore, Replacement, Timeout};
+use super::core::{EventCore, Timeout};
+use super::node::{self, Replacement};
 use super::{owner, view};
 use crate::LoopHandle;
 use crate::base::Kind;

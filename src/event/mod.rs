@@ -7,6 +7,7 @@
 //! [`EventCore`]. No callback ever runs inside the call that registered it.
 
 mod common;
+mod core;
 mod fd;
 mod idle;
 mod node;
@@ -14,10 +15,10 @@ mod signal;
 mod timer;
 mod user;
 
+pub use self::core::{EventCore, Timeout};
 pub use common::CommonTimeout;
 pub use fd::{Event, EventBuilder, EventRef, Interest, RawSocket, Ready, Source};
 pub use idle::{Idle, IdleRef};
-pub use node::{EventCore, Timeout};
 pub use signal::{Signal, SignalRef};
 pub use timer::{Timer, TimerRef};
 pub use user::{UserEvent, UserEventRef};

@@ -1,4 +1,5 @@
-use super::node::{self, EventCore, Replacement};
+use super::core::EventCore;
+use super::node::{self, Replacement};
 use super::{owner, view};
 use crate::base::Kind;
 use crate::callback::CallbackResult;
