@@ -14,10 +14,7 @@ use std::time::{Duration, SystemTime};
 mod net;
 
 #[cfg(unix)]
-pub use net::{
-    AddrHints, AddrInfo, getaddrinfo, parse_socket_addr, set_deferred_accept, set_ipv6_only,
-    set_reuse_port,
-};
+pub use net::{AddrHints, AddrInfo, getaddrinfo, parse_socket_addr, set_deferred_accept};
 
 bitflags::bitflags! {
     /// How a [`MonotonicTimer`] works.

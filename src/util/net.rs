@@ -220,8 +220,9 @@ pub struct AddrInfo {
     pub protocol: i32,
 }
 
-/// Looks up a host and a service (a name or a number), in that order of preference that the
-/// system gives. It waits for the answer: in a loop this is for numbers, or for before it runs.
+/// Looks up a host and a service, each a name or a number; the address to try first comes first.
+///
+/// It waits for the answer: on the thread of a loop it is for numbers, or for before the loop runs.
 ///
 /// Without a host the addresses are this machine's: to connect to, or to listen on with
 /// [`AddrHints::passive`].
@@ -322,33 +323,6 @@ impl Drop for AddrList {
     }
 }
 
-/// Lets several sockets listen on one address, among which the system then shares out the
-/// connections: before each of them is bound, which the standard library does not offer.
-///
-/// # Errors
-/// [`Error::Os`] when the system refuses.
-#[doc(alias = "evutil_make_listen_socket_reuseable_port")]
-pub fn set_reuse_port(socket: impl AsFd) -> Result<()> {
-    set(
-        socket,
-        "SO_REUSEPORT",
-        ffi::evutil_make_listen_socket_reuseable_port,
-    )
-}
-
-/// Keeps an IPv6 socket from taking IPv4 connections too: before it is bound.
-///
-/// # Errors
-/// [`Error::Os`] when the system refuses, such as for a socket of another family.
-#[doc(alias = "evutil_make_listen_socket_ipv6only")]
-pub fn set_ipv6_only(socket: impl AsFd) -> Result<()> {
-    set(
-        socket,
-        "IPV6_V6ONLY",
-        ffi::evutil_make_listen_socket_ipv6only,
-    )
-}
-
 /// Makes the system hand over a connection only once its peer has sent something, where it can.
 ///
 /// ```
@@ -364,21 +338,10 @@ pub fn set_ipv6_only(socket: impl AsFd) -> Result<()> {
 /// [`Error::Os`] when the system refuses.
 #[doc(alias = "evutil_make_tcp_listen_socket_deferred")]
 pub fn set_deferred_accept(listener: impl AsFd) -> Result<()> {
-    set(
-        listener,
-        "TCP_DEFER_ACCEPT",
-        ffi::evutil_make_tcp_listen_socket_deferred,
-    )
-}
-
-fn set(
-    socket: impl AsFd,
-    what: &str,
-    call: unsafe extern "C" fn(ffi::evutil_socket_t) -> c_int,
-) -> Result<()> {
+    let fd = listener.as_fd().as_raw_fd();
     // SAFETY: the descriptor is open for the length of the call.
-    match unsafe { call(socket.as_fd().as_raw_fd()) } {
+    match unsafe { ffi::evutil_make_tcp_listen_socket_deferred(fd) } {
         0 => Ok(()),
-        _ => Err(Error::last_os(format!("setting {what}"))),
+        _ => Err(Error::last_os("setting TCP_DEFER_ACCEPT")),
     }
 }
