@@ -265,8 +265,11 @@ impl Inner {
         }
     }
 
-    pub(super) fn break_is_wanted(&self) -> bool {
-        self.break_wanted.get()
+    /// Whether the present run of the loop, whoever runs it, ends with this callback.
+    pub(super) fn is_stopping(&self) -> bool {
+        let raw = self.raw.get();
+        // SAFETY: the base is alive while `raw` is not null; C clears the flag when a run begins.
+        raw.is_null() || unsafe { ffi::event_base_got_break(raw) != 0 }
     }
 
     pub(super) fn take_break(&self) -> bool {

@@ -6,10 +6,12 @@ use crate::LoopHandle;
 use crate::callback::{CallbackResult, guard};
 use crate::error::{Error, Result};
 use crate::ffi;
+use crate::time;
 use std::os::raw::{c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 type Job = Box<dyn FnOnce(&LoopHandle) + Send>;
 
@@ -42,6 +44,8 @@ struct State {
     /// Null when the base is gone.
     wake: *mut ffi::event,
     jobs: Vec<Job>,
+    /// Whether the loop has been told, and has not yet looked or will look again by itself.
+    told: bool,
 }
 
 // SAFETY: `wake` is used under the mutex only, with calls that libevent allows from any thread on
@@ -68,20 +72,22 @@ impl Shared {
         drop(jobs);
     }
 
-    /// Jobs that a stop kept from running: they come first in the next run.
-    fn put_back(&self, jobs: std::vec::IntoIter<Job>) {
-        if jobs.len() == 0 {
-            return;
-        }
+    /// The end of a turn: `left` are the jobs that a stop kept from running, which come first
+    /// next time. What was posted meanwhile waits for the next turn, so that jobs that post
+    /// jobs do not keep the loop from everything else.
+    fn end_turn(&self, left: std::vec::IntoIter<Job>) {
         let mut state = self.lock();
         if state.wake.is_null() {
             drop(state);
-            drop(jobs);
-            return;
+            return drop(left);
         }
-        state.jobs.splice(0..0, jobs);
-        // SAFETY: as in `Remote::push`.
-        unsafe { ffi::event_active(state.wake, ffi::EV_READ as i32, 1) };
+        state.jobs.splice(0..0, left);
+        state.told = !state.jobs.is_empty();
+        if state.told {
+            let soon = time::timeval(Duration::ZERO);
+            // SAFETY: not null, so the event and its base are alive; the timeval is copied.
+            unsafe { ffi::event_add(state.wake, &soon) };
+        }
     }
 
     fn take_jobs(&self) -> Vec<Job> {
@@ -114,6 +120,7 @@ impl Remote {
             state: Mutex::new(State {
                 wake,
                 jobs: Vec::new(),
+                told: false,
             }),
         });
         let shared = Arc::clone(inner.remote().get_or_init(|| shared));
@@ -160,6 +167,9 @@ impl Remote {
             return Err(Error::Closed { what: "event base" });
         }
         state.jobs.extend(job);
+        if std::mem::replace(&mut state.told, true) {
+            return Ok(());
+        }
         // SAFETY: not null, so the event and its base are alive, and stay so while the mutex is
         // held. The base has locks: libevent allows this call from any thread then.
         unsafe { ffi::event_active(state.wake, ffi::EV_READ as i32, 1) };
@@ -193,9 +203,10 @@ unsafe extern "C" fn on_wake(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_vo
     for job in jobs.by_ref() {
         handle.inner().count_callback();
         guard(handle.inner(), || job(&handle));
-        if handle.inner().break_is_wanted() {
+        if handle.inner().is_stopping() {
             break;
         }
     }
-    shared.put_back(jobs);
+    // Jobs that are dropped here are the user's code too.
+    guard(handle.inner(), || shared.end_turn(jobs));
 }

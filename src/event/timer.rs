@@ -2,7 +2,7 @@ use super::core::{EventCore, Timeout};
 use super::node::{self, Replacement};
 use super::{owner, view};
 use crate::base::Kind;
-use crate::callback::CallbackResult;
+use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
 use crate::{LoopHandle, ffi};
 use std::cell::Cell;
@@ -124,20 +124,26 @@ impl Timer {
     fn make<O: CallbackResult + 'static>(
         base: &LoopHandle,
         flags: c_short,
-        mut callback: impl FnMut(&TimerRef) -> O + 'static,
+        callback: impl FnMut(&TimerRef) -> O + 'static,
     ) -> Result<Self> {
         let view = TimerRef {
             core: EventCore::new(base, Kind::Timer),
             replacement: Replacement::default(),
             deadline: Cell::new(None),
         };
-        let handler = move |timer: &TimerRef, ()| {
-            if timer.is_early() {
-                return timer.wait_on().outcome();
-            }
-            callback(timer).outcome()
-        };
-        node::make(view, -1, flags, handler).map(Timer)
+        node::make(view, -1, flags, not_early(callback)).map(Timer)
+    }
+}
+
+/// What C calls for `callback`: it waits on if the loop's cached time was ahead of a deadline.
+fn not_early<O: CallbackResult>(
+    mut callback: impl FnMut(&TimerRef) -> O + 'static,
+) -> impl FnMut(&TimerRef, ()) -> Outcome + 'static {
+    move |timer, ()| {
+        if timer.is_early() {
+            return timer.wait_on().outcome();
+        }
+        callback(timer).outcome()
     }
 }
 
@@ -176,9 +182,9 @@ impl TimerRef {
     /// [`Error::Closed`] when the timer is closed.
     pub fn set_callback<O: CallbackResult + 'static>(
         &self,
-        mut callback: impl FnMut(&TimerRef) -> O + 'static,
+        callback: impl FnMut(&TimerRef) -> O + 'static,
     ) -> Result<()> {
-        node::replace(self, move |timer, ()| callback(timer))
+        node::replace(self, not_early(callback))
     }
 
     fn is_early(&self) -> bool {
