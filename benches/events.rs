@@ -100,6 +100,7 @@ struct Ring {
 
 impl Ring {
     #[cold]
+    #[inline(never)]
     fn failed(&self) {
         self.failures.set(self.failures.get() + 1);
     }
