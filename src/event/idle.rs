@@ -3,7 +3,7 @@ use super::node::{self, Replacement};
 use super::{owner, view};
 use crate::LoopHandle;
 use crate::base::Kind;
-use crate::callback::CallbackResult;
+use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Idle {
     /// the base is gone.
     pub fn new<O: CallbackResult + 'static>(
         base: &LoopHandle,
-        mut callback: impl FnMut(&IdleRef) -> O + 'static,
+        callback: impl FnMut(&IdleRef) -> O + 'static,
     ) -> Result<Self> {
         base.inner().open()?;
         let priorities = base.priorities();
@@ -60,13 +60,7 @@ impl Idle {
             core: EventCore::new(base, Kind::Idle),
             replacement: Replacement::default(),
         };
-        let handler = move |idle: &IdleRef, ()| {
-            // Armed again before the call, so that the callback's own pause or close holds.
-            // A timeout of zero waits for the next look at I/O; activating it would not.
-            idle.resume()?;
-            callback(idle).outcome()
-        };
-        let idle = Idle(node::make(view, -1, 0, handler)?);
+        let idle = Idle(node::make(view, -1, 0, again_and_again(callback))?);
         idle.set_priority(priorities - 1)?;
         idle.resume()?;
         Ok(idle)
@@ -86,6 +80,20 @@ impl Idle {
             idle.close();
             callback.map_or(Ok(()), |callback| callback(idle.handle()).outcome())
         })
+    }
+}
+
+/// What C calls for `callback`: it is armed again before the call, so that the callback's own
+/// pause or close holds. A timeout of zero waits for the next look at I/O; activating would not.
+fn again_and_again<O: CallbackResult>(
+    mut callback: impl FnMut(&IdleRef) -> O + 'static,
+) -> impl FnMut(&IdleRef, ()) -> Outcome + 'static {
+    move |idle, ()| {
+        // One that was given to C is C's to arm.
+        if !idle.is_closed() {
+            idle.resume()?;
+        }
+        callback(idle).outcome()
     }
 }
 
@@ -109,12 +117,9 @@ impl IdleRef {
     /// [`Error::Closed`] when it is closed.
     pub fn set_callback<O: CallbackResult + 'static>(
         &self,
-        mut callback: impl FnMut(&IdleRef) -> O + 'static,
+        callback: impl FnMut(&IdleRef) -> O + 'static,
     ) -> Result<()> {
-        node::replace(self, move |idle, ()| {
-            idle.resume()?;
-            callback(idle).outcome()
-        })
+        node::replace(self, again_and_again(callback))
     }
 
     fn on_closed(&self) {}
