@@ -1,12 +1,13 @@
 //! libevent compiled from source by the crate libevent-src.
 
-use crate::found::{Found, var};
+use crate::found::{Found, is_set, var};
 
 pub fn build() -> Result<Found, String> {
     let mut build = libevent_src::Build::new();
     if let Some(dir) = var("LIBEVENT_SOURCE_DIR") {
         build.source_dir(dir);
     }
+    build.lto(is_set("LIBEVENT_LTO"));
     #[cfg(feature = "openssl")]
     build.openssl(crate::found::openssl_include_dirs());
 

@@ -49,7 +49,7 @@ const UNIX: &[&str] = &[
 
 const LINUX: &[&str] = &[
     "HAVE_ACCEPT4", "HAVE_EPOLL", "HAVE_EPOLL_CREATE1", "HAVE_EPOLL_CTL", "HAVE_EVENTFD", "HAVE_GETHOSTBYNAME_R",
-    "HAVE_GETHOSTBYNAME_R_6_ARG", "HAVE_MMAP64", "HAVE_PIPE2", "HAVE_SENDFILE", "HAVE_SPLICE",
+    "HAVE_GETHOSTBYNAME_R_6_ARG", "HAVE_PIPE2", "HAVE_SENDFILE", "HAVE_SPLICE",
     "HAVE_STRUCT_IN6_ADDR_S6_ADDR16", "HAVE_STRUCT_IN6_ADDR_S6_ADDR32", "HAVE_SYS_AUXV_H", "HAVE_SYS_EPOLL_H",
     "HAVE_SYS_EVENTFD_H", "HAVE_SYS_SENDFILE_H", "HAVE_SYS_SIGNALFD_H", "HAVE_SYS_TIMERFD_H", "HAVE_TIMERFD_CREATE",
 ];
@@ -77,6 +77,10 @@ fn macros(target: &Target, libc: Libc, version_number: u32, openssl: bool) -> Ve
         Os::Linux => {
             names.extend(UNIX.iter().chain(LINUX));
             let musl = libc == Libc::Musl;
+            if !musl {
+                // musl dropped the names that end in 64.
+                names.push("HAVE_MMAP64");
+            }
             if libc.glibc_since(25) || musl {
                 names.extend(["HAVE_GETRANDOM", "HAVE_SYS_RANDOM_H"]);
             }

@@ -55,8 +55,8 @@ fn linux_musl() {
     check(
         &config("x86_64-unknown-linux-musl", Libc::Musl),
         &["HAVE_EPOLL", "HAVE_GETRANDOM", "HAVE_STRLCPY", "HAVE_ISSETUGID"],
-        // musl has no sys/queue.h, and neither epoll_pwait2 nor arc4random.
-        &["HAVE_SYS_QUEUE_H", "HAVE_TAILQFOREACH", "HAVE_ARC4RANDOM", "HAVE_EPOLL_PWAIT2"],
+        // musl has no sys/queue.h, and none of these functions.
+        &["HAVE_SYS_QUEUE_H", "HAVE_TAILQFOREACH", "HAVE_ARC4RANDOM", "HAVE_EPOLL_PWAIT2", "HAVE_MMAP64"],
     );
 }
 
