@@ -80,7 +80,7 @@ impl EventBase {
     }
 
     /// Takes over a base that C made; it is freed with this value. It has no
-    /// [`Remote`](Self::remote) before [`assume_locks`](Self::assume_locks).
+    /// [`Remote`](LoopHandle::remote) before [`assume_locks`](Self::assume_locks).
     ///
     /// # Safety
     /// `raw` is a live `event_base` that nobody else frees and that is not running; no other
