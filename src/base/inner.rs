@@ -11,6 +11,7 @@ use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -229,10 +230,10 @@ impl Inner {
             return;
         }
         drop(first);
-        // A panic's message was printed by the panic hook. Dropping either could panic once more.
-        match failure {
-            Failure::Panic(payload) => mem::forget(payload),
-            Failure::Error(error) => guard(self, || drop(error)),
+        // A panic's message was printed by the panic hook. Dropping it could panic once more, and
+        // so could dropping what that panics with.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(failure))) {
+            mem::forget(payload);
         }
     }
 
