@@ -28,10 +28,10 @@ static PROCESS: Mutex<Process> = Mutex::new(Process {
 pub(crate) fn before_first_base(locks: bool) -> Result<()> {
     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
     process.bases = true;
-    if locks {
-        process.use_threads()?;
-    }
-    Ok(())
+    // Also for a base without locks: switched on for a later one, it would race with this one,
+    // which looks at the switch.
+    let threads = process.use_threads();
+    if locks { threads } else { Ok(()) }
 }
 
 /// Gives libevent's process-wide state its locks, for what uses it without a base.
