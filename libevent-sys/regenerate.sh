@@ -23,7 +23,7 @@ status=0
 
 # generate <file> <folder of the source>
 generate() {
-    [ -f "$2/event.c" ] || { echo "$0: no libevent source in $2" >&2; exit 1; }
+    [ -f "$2/event.c" ] || { echo "$0: no libevent source in $2: run vendor/fetch.sh" >&2; exit 1; }
     env -u LIBEVENT_LIB_DIR -u LIBEVENT_INCLUDE_DIR -u LIBEVENT_NO_VENDOR LIBEVENT_SOURCE_DIR="$(cd "$2" && pwd)" \
         cargo run --quiet --manifest-path "$here/Cargo.toml" --features bindgen,vendored --example bindings >"$new"
     file=$here/src/bindings/$1

@@ -18,15 +18,24 @@ pub fn from_environment() -> Option<Found> {
     let include_dir = include_dir.clone().or_else(|| sibling(&lib_dir, "include"));
     let lib_dir = lib_dir.or_else(|| sibling(&include_dir, "lib"));
 
-    if let Some(dir) = include_dir.as_deref().filter(|dir| !dir.join("event2/event.h").is_file()) {
-        panic!("LIBEVENT_INCLUDE_DIR: there is no event2/event.h in {}", dir.display());
+    if let Some(dir) = include_dir
+        .as_deref()
+        .filter(|dir| !dir.join("event2/event.h").is_file())
+    {
+        panic!(
+            "LIBEVENT_INCLUDE_DIR: there is no event2/event.h in {}",
+            dir.display()
+        );
     }
     if let Some(dir) = lib_dir.as_deref().filter(|dir| !dir.is_dir()) {
         panic!("LIBEVENT_LIB_DIR: there is no folder {}", dir.display());
     }
     let is_static = is_set("LIBEVENT_STATIC") || lib_dir.as_deref().is_some_and(only_static);
     Some(Found {
-        root: lib_dir.as_deref().and_then(Path::parent).map(Path::to_owned),
+        root: lib_dir
+            .as_deref()
+            .and_then(Path::parent)
+            .map(Path::to_owned),
         include_dirs: include_dir.into_iter().collect(),
         lib_dirs: lib_dir.into_iter().collect(),
         libs: parts(),
@@ -38,13 +47,22 @@ pub fn from_environment() -> Option<Found> {
 
 /// Whether `dir` has the core part as an archive and not as a shared library.
 fn only_static(dir: &Path) -> bool {
-    let shared = ["libevent_core.so", "libevent_core.dylib", "libevent_core.dll.a", "event_core.dll"];
+    let shared = [
+        "libevent_core.so",
+        "libevent_core.dylib",
+        "libevent_core.dll.a",
+        "event_core.dll",
+    ];
     dir.join("libevent_core.a").is_file() && !shared.iter().any(|name| dir.join(name).is_file())
 }
 
 /// The system's libevent, if pkg-config is there and knows it.
 pub fn from_pkg_config() -> Result<Found, String> {
-    let mut found = Found { is_static: is_set("LIBEVENT_STATIC"), libs: parts(), ..Found::default() };
+    let mut found = Found {
+        is_static: is_set("LIBEVENT_STATIC"),
+        libs: parts(),
+        ..Found::default()
+    };
     if found.is_static {
         found.system_libs = system_libs();
     }

@@ -43,15 +43,25 @@ impl Found {
 
     /// Read by build scripts of dependents as `DEP_EVENT_…`.
     pub fn print_metadata(&self, version: Version) {
-        let paths = |dirs: &[PathBuf]| env::join_paths(dirs).ok().and_then(|joined| joined.into_string().ok());
+        let paths = |dirs: &[PathBuf]| {
+            env::join_paths(dirs)
+                .ok()
+                .and_then(|joined| joined.into_string().ok())
+        };
         println!("cargo:version_number={:08x}", version.0);
         for (key, dirs) in [("include", &self.include_dirs), ("lib", &self.lib_dirs)] {
             let joined = paths(dirs).unwrap_or_default();
             println!("cargo:{key}={joined}");
             // For this crate's own tests, which compile C as dependents do.
-            println!("cargo:rustc-env=LIBEVENT_SYS_{}={joined}", key.to_uppercase());
+            println!(
+                "cargo:rustc-env=LIBEVENT_SYS_{}={joined}",
+                key.to_uppercase()
+            );
         }
-        println!("cargo:rustc-env=LIBEVENT_SYS_TARGET={}", cargo_var("TARGET"));
+        println!(
+            "cargo:rustc-env=LIBEVENT_SYS_TARGET={}",
+            cargo_var("TARGET")
+        );
         if let Some(root) = &self.root {
             println!("cargo:root={}", root.display());
         }
@@ -81,17 +91,23 @@ pub fn windows() -> bool {
 
 /// Libraries of the system that a static libevent calls.
 pub fn system_libs() -> Vec<String> {
-    let libs: &[&str] = if windows() { &["ws2_32", "shell32", "advapi32", "iphlpapi", "bcrypt"] } else { &["pthread"] };
+    let libs: &[&str] = if windows() {
+        &["ws2_32", "shell32", "advapi32", "iphlpapi", "bcrypt"]
+    } else {
+        &["pthread"]
+    };
     libs.iter().map(|lib| (*lib).to_owned()).collect()
 }
 
 /// A variable the user may set, `X86_64_UNKNOWN_LINUX_GNU_NAME` before `NAME`. Both are watched. Empty counts as unset.
 pub fn var(name: &str) -> Option<OsString> {
     let prefix = cargo_var("TARGET").to_uppercase().replace(['-', '.'], "_");
-    [format!("{prefix}_{name}"), name.to_owned()].into_iter().find_map(|name| {
-        println!("cargo:rerun-if-env-changed={name}");
-        env::var_os(name).filter(|value| !value.is_empty())
-    })
+    [format!("{prefix}_{name}"), name.to_owned()]
+        .into_iter()
+        .find_map(|name| {
+            println!("cargo:rerun-if-env-changed={name}");
+            env::var_os(name).filter(|value| !value.is_empty())
+        })
 }
 
 /// Whether a switch is on.
@@ -133,5 +149,7 @@ pub fn fail(reasons: &[String]) -> ! {
 /// OpenSSL's headers, as found by openssl-sys.
 #[cfg(feature = "openssl")]
 pub fn openssl_include_dirs() -> Vec<PathBuf> {
-    env::var_os("DEP_OPENSSL_INCLUDE").map(|dirs| env::split_paths(&dirs).collect()).unwrap_or_default()
+    env::var_os("DEP_OPENSSL_INCLUDE")
+        .map(|dirs| env::split_paths(&dirs).collect())
+        .unwrap_or_default()
 }

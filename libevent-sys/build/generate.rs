@@ -9,33 +9,71 @@ use bindgen::callbacks::{DeriveTrait, ImplementsTrait, IntKind, ParseCallbacks};
 
 /// The headers of today's API, and the `_struct.h` ones for who embeds a `struct event`.
 const CORE: &[&str] = &[
-    "buffer", "bufferevent", "bufferevent_struct", "dns", "dns_struct", "event", "event_struct", "http", "http_struct",
-    "keyvalq_struct", "listener", "rpc", "rpc_struct", "tag", "thread", "util", "watch", "ws",
+    "buffer",
+    "bufferevent",
+    "bufferevent_struct",
+    "dns",
+    "dns_struct",
+    "event",
+    "event_struct",
+    "http",
+    "http_struct",
+    "keyvalq_struct",
+    "listener",
+    "rpc",
+    "rpc_struct",
+    "tag",
+    "thread",
+    "util",
+    "watch",
+    "ws",
 ];
 
 /// The API of libevent 1.4, which works on one hidden "current" base.
-const COMPAT: &[&str] =
-    &["buffer_compat", "bufferevent_compat", "dns_compat", "event_compat", "http_compat", "rpc_compat", "tag_compat"];
+const COMPAT: &[&str] = &[
+    "buffer_compat",
+    "bufferevent_compat",
+    "dns_compat",
+    "event_compat",
+    "http_compat",
+    "rpc_compat",
+    "tag_compat",
+];
 
 const SSL: &[&str] = &["bufferevent_ssl"];
 
 /// Left out of the generated file.
 const BLOCKED: &[&str] = &[
     // va_list differs by target, and Rust cannot make one.
-    "evbuffer_add_vprintf", "evutil_vsnprintf",
+    "evbuffer_add_vprintf",
+    "evutil_vsnprintf",
     // In the library or not, depending on the C library it was compiled against.
     "evutil_secure_rng_add_bytes",
     // Differ by target, or are not plain numbers: written out in src/platform.rs and src/util.rs.
-    "evutil_socket_t", "evthread_use_pthreads", "evthread_use_windows_threads",
-    "evdns_base_config_windows_nameservers", "evdns_config_windows_nameservers", "evutil_socket_geterror", "evutil_socket_error_to_string",
-    "evutil_gettimeofday", "EVTHREAD_USE_.*_IMPLEMENTED", "EVDNS_BASE_CONFIG_WINDOWS_NAMESERVERS_IMPLEMENTED",
-    "EV_U?INT[0-9]+_(MAX|MIN)", "EV_S?SIZE_(MAX|MIN)", "EV_RATE_LIMIT_MAX", "EVUTIL_EAI_.*", "EVUTIL_AI_.*",
+    "evutil_socket_t",
+    "evthread_use_pthreads",
+    "evthread_use_windows_threads",
+    "evdns_base_config_windows_nameservers",
+    "evdns_config_windows_nameservers",
+    "evutil_socket_geterror",
+    "evutil_socket_error_to_string",
+    "evutil_gettimeofday",
+    "EVTHREAD_USE_.*_IMPLEMENTED",
+    "EVDNS_BASE_CONFIG_WINDOWS_NAMESERVERS_IMPLEMENTED",
+    "EV_U?INT[0-9]+_(MAX|MIN)",
+    "EV_S?SIZE_(MAX|MIN)",
+    "EV_RATE_LIMIT_MAX",
+    "EVUTIL_EAI_.*",
+    "EVUTIL_AI_.*",
     // Would make a new file for each patch release.
-    "LIBEVENT_VERSION", "LIBEVENT_VERSION_NUMBER",
+    "LIBEVENT_VERSION",
+    "LIBEVENT_VERSION_NUMBER",
     // OpenSSL's, from openssl-sys.
     "ssl_st",
     // Noise of include guards and of configuration.
-    "EVENT2_.*", "EVENT__.*", ".*_INCLUDED_",
+    "EVENT2_.*",
+    "EVENT__.*",
+    ".*_INCLUDED_",
 ];
 
 /// The bindings of one libevent, as one Rust file: today's API at the top, `compat` and `ssl` in modules.
@@ -47,10 +85,23 @@ pub fn bindings(include_dirs: &[PathBuf]) -> Result<String, String> {
     text.push_str("use crate::platform::*;\n");
     text.push_str(&headers.generate(CORE)?);
     for (condition, name, doc, part) in [
-        ("", "compat", "libevent 1.4's API: one hidden \\\"current\\\" base, not for threads.", COMPAT),
-        ("#[cfg(feature = \"openssl\")]\n", "ssl", "bufferevents over OpenSSL.", SSL),
+        (
+            "",
+            "compat",
+            "libevent 1.4's API: one hidden \\\"current\\\" base, not for threads.",
+            COMPAT,
+        ),
+        (
+            "#[cfg(feature = \"openssl\")]\n",
+            "ssl",
+            "bufferevents over OpenSSL.",
+            SSL,
+        ),
     ] {
-        let _ = writeln!(text, "\n{condition}#[doc = \"{doc}\"]\npub mod {name} {{\nuse super::*;");
+        let _ = writeln!(
+            text,
+            "\n{condition}#[doc = \"{doc}\"]\npub mod {name} {{\nuse super::*;"
+        );
         if name == "ssl" {
             text.push_str("use openssl_sys::SSL as ssl_st;\n");
         }
@@ -69,11 +120,17 @@ struct Headers {
 impl Headers {
     /// In C `evutil_socket_t` is a macro, which bindgen would expand to `int`. In a copy of util.h it is made a type.
     fn prepare(include_dirs: &[PathBuf]) -> Result<Self, String> {
-        let work_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("bindgen");
+        let work_dir =
+            PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("bindgen");
         let usual = ["/usr/include", "/usr/local/include"].map(PathBuf::from);
-        let util = include_dirs.iter().chain(&usual).map(|dir| dir.join("event2/util.h")).find(|path| path.is_file());
+        let util = include_dirs
+            .iter()
+            .chain(&usual)
+            .map(|dir| dir.join("event2/util.h"))
+            .find(|path| path.is_file());
         let util = util.ok_or("event2/util.h not found: set LIBEVENT_INCLUDE_DIR")?;
-        let text = fs::read_to_string(&util).map_err(|e| format!("cannot read {}: {e}", util.display()))?;
+        let text = fs::read_to_string(&util)
+            .map_err(|e| format!("cannot read {}: {e}", util.display()))?;
         let mut patched = String::new();
         for line in text.lines() {
             match line.strip_prefix("#define evutil_socket_t ") {
@@ -84,16 +141,24 @@ impl Headers {
         }
         let dir = work_dir.join("event2");
         fs::create_dir_all(&dir).map_err(|e| format!("cannot create {}: {e}", dir.display()))?;
-        fs::write(dir.join("util.h"), patched).map_err(|e| format!("cannot write into {}: {e}", dir.display()))?;
+        fs::write(dir.join("util.h"), patched)
+            .map_err(|e| format!("cannot write into {}: {e}", dir.display()))?;
 
         let mut all = vec![work_dir.clone()];
         all.extend_from_slice(include_dirs);
-        Ok(Self { include_dirs: all, work_dir })
+        Ok(Self {
+            include_dirs: all,
+            work_dir,
+        })
     }
 
     fn has(&self, header: &str) -> bool {
         // Without a folder of its own the header is where the compiler looks: bindgen will tell when it is not there.
-        self.include_dirs.len() == 1 || self.include_dirs.iter().any(|dir| dir.join(format!("event2/{header}.h")).is_file())
+        self.include_dirs.len() == 1
+            || self
+                .include_dirs
+                .iter()
+                .any(|dir| dir.join(format!("event2/{header}.h")).is_file())
     }
 
     fn generate(&self, part: &[&str]) -> Result<String, String> {
@@ -107,9 +172,17 @@ impl Headers {
 
         let mut builder = bindgen::Builder::default()
             .header(path.to_string_lossy())
-            .clang_args(self.include_dirs.iter().map(|dir| format!("-I{}", dir.display())))
+            .clang_args(
+                self.include_dirs
+                    .iter()
+                    .map(|dir| format!("-I{}", dir.display())),
+            )
             // EVUTIL_EAI_* and the like hide behind it.
-            .clang_args(["-D_GNU_SOURCE", "-DEVENT__HAVE_OPENSSL=1", "-Wno-macro-redefined"])
+            .clang_args([
+                "-D_GNU_SOURCE",
+                "-DEVENT__HAVE_OPENSSL=1",
+                "-Wno-macro-redefined",
+            ])
             .clang_args(gcc_include_dir())
             // What is not in these files is in src/platform.rs, by way of libc.
             .allowlist_recursively(false)
@@ -139,9 +212,14 @@ impl Headers {
 
 /// libclang as a library may come without the compiler's own headers (stddef.h); gcc's do as well.
 fn gcc_include_dir() -> Option<String> {
-    let output = std::process::Command::new("gcc").arg("-print-file-name=include").output().ok()?;
+    let output = std::process::Command::new("gcc")
+        .arg("-print-file-name=include")
+        .output()
+        .ok()?;
     let dir = String::from_utf8(output.stdout).ok()?;
-    Path::new(dir.trim()).is_dir().then(|| format!("-idirafter{}", dir.trim()))
+    Path::new(dir.trim())
+        .is_dir()
+        .then(|| format!("-idirafter{}", dir.trim()))
 }
 
 #[derive(Debug)]
@@ -149,16 +227,27 @@ struct Choices;
 
 impl ParseCallbacks for Choices {
     /// The types that come from libc are plain C structs.
-    fn blocklisted_type_implements_trait(&self, _: &str, derive: DeriveTrait) -> Option<ImplementsTrait> {
+    fn blocklisted_type_implements_trait(
+        &self,
+        _: &str,
+        derive: DeriveTrait,
+    ) -> Option<ImplementsTrait> {
         matches!(derive, DeriveTrait::Copy | DeriveTrait::Debug).then_some(ImplementsTrait::Yes)
     }
 
     /// Gives constants the type of the parameter they are for, so that callers need few casts.
     fn int_macro(&self, name: &str, _: i64) -> Option<IntKind> {
-        let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let starts_with =
+            |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         if starts_with(&["EVBUFFER_FLAG_"]) {
             Some(IntKind::U64)
-        } else if starts_with(&["EVBUFFER_CB_", "EVBUF_FS_", "EVENT_DBG_", "EVHTTP_URI_", "LEV_OPT_"]) {
+        } else if starts_with(&[
+            "EVBUFFER_CB_",
+            "EVBUF_FS_",
+            "EVENT_DBG_",
+            "EVHTTP_URI_",
+            "LEV_OPT_",
+        ]) {
             Some(IntKind::UInt)
         } else if starts_with(&["EV_MONOT_"]) {
             Some(IntKind::Int)

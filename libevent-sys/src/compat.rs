@@ -26,9 +26,10 @@ use core::ffi::{c_char, c_int, c_uchar, c_void};
 pub use crate::bindings::compat::*;
 use crate::macros::c_macros;
 use crate::{
-    EV_PERSIST, EV_SIGNAL, EV_TIMEOUT, bufferevent, bufferevent_get_input, bufferevent_get_output, evbuffer, evbuffer_get_length,
-    evbuffer_pullup, event, event_add, event_callback_fn, event_del, event_get_fd, event_get_signal, event_initialized,
-    event_pending, evhttp_request, evhttp_request_get_uri, evtag_encode_int, evutil_socket_t, timeval,
+    EV_PERSIST, EV_SIGNAL, EV_TIMEOUT, bufferevent, bufferevent_get_input, bufferevent_get_output,
+    evbuffer, evbuffer_get_length, evbuffer_pullup, event, event_add, event_callback_fn, event_del,
+    event_get_fd, event_get_signal, event_initialized, event_pending, evhttp_request,
+    evhttp_request_get_uri, evtag_encode_int, evutil_socket_t, timeval,
 };
 
 c_macros! {

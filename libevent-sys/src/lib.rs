@@ -10,6 +10,8 @@
 //!   `evbuffer_add_printf` and `evutil_snprintf` are bound.
 //! * `evutil_secure_rng_add_bytes`: in the library or not, depending on the C library that libevent was compiled against.
 //! * `EVRPC_*` and `EVTAG_*`: they paste tokens to write one C function per message type.
+//! * `LIBEVENT_VERSION`: ask [`event_get_version`].
+//! * `EV_INT64_MAX` and the like: `i64::MAX`.
 //! * `evutil_offsetof`: use [`core::mem::offset_of!`].
 //! * the `TAILQ_*` macros: walk `evkeyvalq::tqh_first` and `evkeyval::next.tqe_next`.
 //!
@@ -35,18 +37,21 @@
 #![allow(non_camel_case_types, non_snake_case)]
 
 /// Names as in C, generated from the headers.
-#[allow(missing_docs, warnings, clippy::all, clippy::undocumented_unsafe_blocks)]
+#[allow(
+    missing_docs,
+    warnings,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
 mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }
-
 
 pub mod compat;
 mod gai;
 mod macros;
 mod platform;
 mod util;
-
 
 #[cfg(feature = "openssl")]
 pub use bindings::ssl::*;

@@ -3,16 +3,17 @@
 use core::ffi::{c_int, c_short, c_void};
 
 use crate::{
-    DNS_OPTION_HOSTSFILE, DNS_OPTION_MISC, DNS_OPTION_NAMESERVERS, DNS_OPTION_SEARCH, EV_PERSIST, EV_SIGNAL, EV_TIMEOUT, event,
-    event_active, event_add, event_assign, event_base, event_callback_fn, event_del, event_get_fd, event_initialized, event_new,
-    event_pending, evutil_socket_t, timeval,
+    DNS_OPTION_HOSTSFILE, DNS_OPTION_MISC, DNS_OPTION_NAMESERVERS, DNS_OPTION_SEARCH, EV_PERSIST,
+    EV_SIGNAL, EV_TIMEOUT, event, event_active, event_add, event_assign, event_base,
+    event_callback_fn, event_del, event_get_fd, event_initialized, event_new, event_pending,
+    evutil_socket_t, timeval,
 };
 
 /// Writes functions that are another name for a call, as the C macros are.
 macro_rules! c_macros {
     ($($(#[$attribute:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $return:ty)? = $target:ident($($value:expr),*);)*) => {$(
         $(#[$attribute])*
-        #[doc = concat!("The C macro `", stringify!($name), "`: calls [`", stringify!($target), "`](crate::", stringify!($target), ").")]
+        #[doc = concat!("The C macro `", stringify!($name), "`: calls [`", stringify!($target), "`].")]
         ///
         /// # Safety
         ///
@@ -65,7 +66,8 @@ pub unsafe fn event_get_signal(ev: *const event) -> c_int {
 }
 
 /// Everything that a resolv.conf can say, but not the "no default nameserver" rule.
-pub const DNS_OPTIONS_ALL: c_int = DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC | DNS_OPTION_HOSTSFILE;
+pub const DNS_OPTIONS_ALL: c_int =
+    DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC | DNS_OPTION_HOSTSFILE;
 
 /// The last request method, as a bit.
 #[cfg(libevent_2_2)]

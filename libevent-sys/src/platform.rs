@@ -96,5 +96,7 @@ mod windows {
         pub fn evthread_use_windows_threads() -> c_int;
         /// Takes the name servers from the registry.
         pub fn evdns_base_config_windows_nameservers(base: *mut crate::evdns_base) -> c_int;
+        /// The same for libevent 1.4's hidden base.
+        pub fn evdns_config_windows_nameservers() -> c_int;
     }
 }

@@ -23,7 +23,10 @@ pub const EV_RATE_LIMIT_MAX: isize = EV_SSIZE_MAX;
 pub unsafe fn evutil_timeradd(a: *const timeval, b: *const timeval, sum: *mut timeval) {
     // SAFETY: the caller's pointers; both operands are read before the result is written.
     unsafe {
-        let mut total = timeval { tv_sec: (*a).tv_sec + (*b).tv_sec, tv_usec: (*a).tv_usec + (*b).tv_usec };
+        let mut total = timeval {
+            tv_sec: (*a).tv_sec + (*b).tv_sec,
+            tv_usec: (*a).tv_usec + (*b).tv_usec,
+        };
         if total.tv_usec >= 1_000_000 {
             total.tv_sec += 1;
             total.tv_usec -= 1_000_000;
@@ -41,7 +44,10 @@ pub unsafe fn evutil_timeradd(a: *const timeval, b: *const timeval, sum: *mut ti
 pub unsafe fn evutil_timersub(a: *const timeval, b: *const timeval, difference: *mut timeval) {
     // SAFETY: the caller's pointers; both operands are read before the result is written.
     unsafe {
-        let mut rest = timeval { tv_sec: (*a).tv_sec - (*b).tv_sec, tv_usec: (*a).tv_usec - (*b).tv_usec };
+        let mut rest = timeval {
+            tv_sec: (*a).tv_sec - (*b).tv_sec,
+            tv_usec: (*a).tv_usec - (*b).tv_usec,
+        };
         if rest.tv_usec < 0 {
             rest.tv_sec -= 1;
             rest.tv_usec += 1_000_000;
@@ -58,7 +64,12 @@ pub unsafe fn evutil_timersub(a: *const timeval, b: *const timeval, difference: 
 #[inline]
 pub unsafe fn evutil_timerclear(tv: *mut timeval) {
     // SAFETY: the caller's pointer.
-    unsafe { *tv = timeval { tv_sec: 0, tv_usec: 0 } }
+    unsafe {
+        *tv = timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        }
+    }
 }
 
 /// Whether `*tv` is not zero.
@@ -104,8 +115,8 @@ pub use errno::*;
 mod errno {
     use super::{c_char, c_int, c_void, evutil_socket_t, timeval};
 
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "dragonfly"))]
-    use libc::__error as location;
+    #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+    use libc::__errno as location;
     #[cfg(not(any(
         target_vendor = "apple",
         target_os = "freebsd",
@@ -114,8 +125,12 @@ mod errno {
         target_os = "openbsd"
     )))]
     use libc::__errno_location as location;
-    #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
-    use libc::__errno as location;
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "dragonfly"
+    ))]
+    use libc::__error as location;
 
     /// The last socket error of this thread.
     #[inline]

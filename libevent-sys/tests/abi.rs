@@ -74,14 +74,23 @@ fn layouts() {
 
     let (mut program, mut expected) = (start(), String::new());
     for (name, size, align, fields) in &layouts {
-        let _ = writeln!(program, r#"P("{name} size", sizeof({name})); P("{name} align", _Alignof({name}));"#);
+        let _ = writeln!(
+            program,
+            r#"P("{name} size", sizeof({name})); P("{name} align", _Alignof({name}));"#
+        );
         let _ = writeln!(expected, "{name} size = {size}\n{name} align = {align}");
         for (field, offset) in fields {
-            let _ = writeln!(program, r#"P("{name} {field}", offsetof({name}, {field}));"#);
+            let _ = writeln!(
+                program,
+                r#"P("{name} {field}", offsetof({name}, {field}));"#
+            );
             let _ = writeln!(expected, "{name} {field} = {offset}");
         }
     }
-    compare(&common::run_c("layouts", &(program + "return 0; }\n")), &expected);
+    compare(
+        &common::run_c("layouts", &(program + "return 0; }\n")),
+        &expected,
+    );
 }
 
 /// Every integer constant of the bindings, read from their text, so that none is forgotten.
@@ -96,7 +105,11 @@ fn generated_constants() {
         // That part is bound only with OpenSSL; its header is empty otherwise.
         .filter(|(name, _)| cfg!(feature = "openssl") || !(name.starts_with("BUFFEREVENT_SSL_")))
         .collect();
-    assert!(constants.len() > 150, "only {} constants found", constants.len());
+    assert!(
+        constants.len() > 150,
+        "only {} constants found",
+        constants.len()
+    );
     compare_constants("generated_constants", &constants);
 }
 
@@ -107,14 +120,35 @@ fn handwritten_constants() {
         ($($name:ident),* $(,)?) => { vec![$((stringify!($name), $name as i64)),*] };
     }
     let mut constants = list![
-        DNS_OPTIONS_ALL, LIBEVENT_VERSION_NUMBER, EV_SIZE_MAX, EV_SSIZE_MAX, EV_SSIZE_MIN, EV_RATE_LIMIT_MAX,
-        EVTHREAD_USE_PTHREADS_IMPLEMENTED, EVUTIL_EAI_AGAIN, EVUTIL_EAI_BADFLAGS, EVUTIL_EAI_CANCEL, EVUTIL_EAI_FAIL,
-        EVUTIL_EAI_FAMILY, EVUTIL_EAI_MEMORY, EVUTIL_EAI_NONAME, EVUTIL_EAI_SERVICE, EVUTIL_EAI_SOCKTYPE, EVUTIL_EAI_SYSTEM,
-        EVUTIL_AI_PASSIVE, EVUTIL_AI_CANONNAME, EVUTIL_AI_NUMERICHOST,
+        DNS_OPTIONS_ALL,
+        LIBEVENT_VERSION_NUMBER,
+        EV_SIZE_MAX,
+        EV_SSIZE_MAX,
+        EV_SSIZE_MIN,
+        EV_RATE_LIMIT_MAX,
+        EVTHREAD_USE_PTHREADS_IMPLEMENTED,
+        EVUTIL_EAI_AGAIN,
+        EVUTIL_EAI_BADFLAGS,
+        EVUTIL_EAI_CANCEL,
+        EVUTIL_EAI_FAIL,
+        EVUTIL_EAI_FAMILY,
+        EVUTIL_EAI_MEMORY,
+        EVUTIL_EAI_NONAME,
+        EVUTIL_EAI_SERVICE,
+        EVUTIL_EAI_SOCKTYPE,
+        EVUTIL_EAI_SYSTEM,
+        EVUTIL_AI_PASSIVE,
+        EVUTIL_AI_CANONNAME,
+        EVUTIL_AI_NUMERICHOST,
     ];
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     constants.extend(list![
-        EVUTIL_EAI_ADDRFAMILY, EVUTIL_EAI_NODATA, EVUTIL_AI_NUMERICSERV, EVUTIL_AI_V4MAPPED, EVUTIL_AI_ALL, EVUTIL_AI_ADDRCONFIG,
+        EVUTIL_EAI_ADDRFAMILY,
+        EVUTIL_EAI_NODATA,
+        EVUTIL_AI_NUMERICSERV,
+        EVUTIL_AI_V4MAPPED,
+        EVUTIL_AI_ALL,
+        EVUTIL_AI_ADDRCONFIG,
     ]);
     #[cfg(libevent_2_2)]
     constants.extend(list![EVHTTP_REQ_MAX]);
@@ -135,12 +169,19 @@ fn compare_constants(name: &str, constants: &[(&str, i64)]) {
         let _ = writeln!(program, r#"P("{constant}", {constant});"#);
         let _ = writeln!(expected, "{constant} = {value}");
     }
-    compare(&common::run_c(name, &(program + "return 0; }\n")), &expected);
+    compare(
+        &common::run_c(name, &(program + "return 0; }\n")),
+        &expected,
+    );
 }
 
 /// Line by line, so that a failure names the constant or field.
 fn compare(c: &str, rust: &str) {
-    let differences: Vec<_> = c.lines().zip(rust.lines()).filter(|(c, rust)| c != rust).collect();
+    let differences: Vec<_> = c
+        .lines()
+        .zip(rust.lines())
+        .filter(|(c, rust)| c != rust)
+        .collect();
     assert!(differences.is_empty(), "(C, Rust): {differences:#?}");
     assert_eq!(c.lines().count(), rust.lines().count());
 }

@@ -12,7 +12,16 @@ fn every_function_resolves() {
     addresses.sort_unstable();
     addresses.dedup();
     // Black-boxed, or the linker would never be asked for them.
-    assert!(std::hint::black_box(&addresses).iter().all(|address| *address != 0));
+    assert!(
+        std::hint::black_box(&addresses)
+            .iter()
+            .all(|address| *address != 0)
+    );
     // evhttp_request_uri and the like may share an address, hundreds may not.
-    assert!(addresses.len() > functions.len() - 20, "{} of {} addresses differ", addresses.len(), functions.len());
+    assert!(
+        addresses.len() > functions.len() - 20,
+        "{} of {} addresses differ",
+        addresses.len(),
+        functions.len()
+    );
 }

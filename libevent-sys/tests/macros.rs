@@ -35,10 +35,19 @@ impl Printed {
         // SAFETY: the caller passes an initialised event and its counter.
         let (fd, events, pending, initialized, fired) = unsafe {
             let all = EV_TIMEOUT | EV_READ | EV_WRITE | EV_SIGNAL;
-            (event_get_fd(ev), event_get_events(ev), event_pending(ev, all, null_mut()), event_initialized(ev) != 0, *fired)
+            (
+                event_get_fd(ev),
+                event_get_events(ev),
+                event_pending(ev, all, null_mut()),
+                event_initialized(ev) != 0,
+                *fired,
+            )
         };
         let initialized = u8::from(initialized);
-        let _ = writeln!(self.0, "{step}: fd {fd} events {events} pending {pending} initialized {initialized} fired {fired}");
+        let _ = writeln!(
+            self.0,
+            "{step}: fd {fd} events {events} pending {pending} initialized {initialized} fired {fired}"
+        );
     }
 
     fn number(&mut self, step: &str, value: impl Into<i64>) {
@@ -132,13 +141,25 @@ int main(void) {
     return 0;
 }
 "#;
-    assert_eq!(rust_events(), common::run_c("events", &c.replacen("int main", "#include <signal.h>\nint main", 1)));
+    assert_eq!(
+        rust_events(),
+        common::run_c(
+            "events",
+            &c.replacen("int main", "#include <signal.h>\nint main", 1)
+        )
+    );
 }
 
 fn rust_events() -> String {
     let mut out = Printed(String::new());
-    let tv = timeval { tv_sec: 0, tv_usec: 1000 };
-    let hour = timeval { tv_sec: 3600, tv_usec: 0 };
+    let tv = timeval {
+        tv_sec: 0,
+        tv_usec: 1000,
+    };
+    let hour = timeval {
+        tv_sec: 3600,
+        tv_usec: 0,
+    };
     // SAFETY: one thread; every event is freed or not pending before its base is freed; `fired` and `own` outlive the bases.
     unsafe {
         let mut counter = 0i32;
@@ -219,8 +240,14 @@ fn rust_events() -> String {
         out.number("EVBUFFER_DATA", *EVBUFFER_DATA(buffer));
         evbuffer_free(buffer);
         let bev = bufferevent_socket_new(base, -1, 0);
-        out.number("EVBUFFER_INPUT", EVBUFFER_INPUT(bev) == bufferevent_get_input(bev));
-        out.number("EVBUFFER_OUTPUT", EVBUFFER_OUTPUT(bev) == bufferevent_get_output(bev));
+        out.number(
+            "EVBUFFER_INPUT",
+            EVBUFFER_INPUT(bev) == bufferevent_get_input(bev),
+        );
+        out.number(
+            "EVBUFFER_OUTPUT",
+            EVBUFFER_OUTPUT(bev) == bufferevent_get_output(bev),
+        );
         bufferevent_free(bev);
         event_base_free(base);
     }
@@ -234,7 +261,10 @@ const TIMES: [(i64, i64); 5] = [(0, 0), (0, 1), (1, 999_999), (2, 1), (2, 500_00
 fn time_arithmetic() {
     let mut c = common::includes(false) + C_HELPERS + "int main(void) { struct timeval a, b, r;\n";
     let mut rust = Printed(String::new());
-    for (a, b) in TIMES.iter().flat_map(|a| TIMES.iter().map(move |b| (*a, *b))) {
+    for (a, b) in TIMES
+        .iter()
+        .flat_map(|a| TIMES.iter().map(move |b| (*a, *b)))
+    {
         let _ = writeln!(
             c,
             "a.tv_sec = {}; a.tv_usec = {}; b.tv_sec = {}; b.tv_usec = {};\n\
@@ -244,7 +274,10 @@ fn time_arithmetic() {
              N(\"isset\", evutil_timerisset(&a) != 0);",
             a.0, a.1, b.0, b.1
         );
-        let time = |t: (i64, i64)| timeval { tv_sec: t.0 as _, tv_usec: t.1 as _ };
+        let time = |t: (i64, i64)| timeval {
+            tv_sec: t.0 as _,
+            tv_usec: t.1 as _,
+        };
         let (a, b, mut r) = (time(a), time(b), time((7, 7)));
         // SAFETY: all three are this function's own.
         unsafe {
@@ -261,8 +294,14 @@ fn time_arithmetic() {
             rust.number("isset", evutil_timerisset(&a));
         }
     }
-    let _ = writeln!(c, "evutil_timerclear(&r); N(\"clear\", evutil_timerisset(&r) != 0); return 0; }}");
-    let mut r = timeval { tv_sec: 1, tv_usec: 1 };
+    let _ = writeln!(
+        c,
+        "evutil_timerclear(&r); N(\"clear\", evutil_timerisset(&r) != 0); return 0; }}"
+    );
+    let mut r = timeval {
+        tv_sec: 1,
+        tv_usec: 1,
+    };
     // SAFETY: this function's own.
     unsafe {
         evutil_timerclear(&mut r);
@@ -294,10 +333,15 @@ int main(void) {
     rust.number("geterror", evutil_socket_geterror(-1));
     // SAFETY: only this test of this program calls strerror; -1 is nobody's socket; tv is this function's own.
     unsafe {
-        let text = std::ffi::CStr::from_ptr(evutil_socket_error_to_string(11)).to_str().unwrap();
+        let text = std::ffi::CStr::from_ptr(evutil_socket_error_to_string(11))
+            .to_str()
+            .unwrap();
         let _ = writeln!(rust.0, "{text}");
         rust.number("close", EVUTIL_CLOSESOCKET(-1));
-        let mut tv = timeval { tv_sec: 0, tv_usec: 0 };
+        let mut tv = timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        };
         rust.number("time", evutil_gettimeofday(&mut tv, null_mut()));
         rust.number("set", tv.tv_sec > 1_000_000_000);
     }

@@ -18,7 +18,16 @@ fn a_timer_fires() {
         let base = event_base_new();
         assert!(!base.is_null());
         let timer = evtimer_new(base, Some(count), (&raw mut fired).cast());
-        assert_eq!(evtimer_add(timer, &timeval { tv_sec: 0, tv_usec: 1000 }), 0);
+        assert_eq!(
+            evtimer_add(
+                timer,
+                &timeval {
+                    tv_sec: 0,
+                    tv_usec: 1000
+                }
+            ),
+            0
+        );
         assert_eq!(event_base_dispatch(base), 1, "no events left");
         event_free(timer);
         event_base_free(base);
@@ -61,7 +70,16 @@ fn the_old_api_runs_on_its_hidden_base() {
         let base = compat::event_init();
         let mut timer: event = std::mem::zeroed();
         compat::evtimer_set(&mut timer, Some(count), (&raw mut fired).cast());
-        assert_eq!(compat::timeout_add(&mut timer, &timeval { tv_sec: 0, tv_usec: 1000 }), 0);
+        assert_eq!(
+            compat::timeout_add(
+                &mut timer,
+                &timeval {
+                    tv_sec: 0,
+                    tv_usec: 1000
+                }
+            ),
+            0
+        );
         assert_ne!(compat::timeout_pending(&timer, null_mut()), 0);
         assert_eq!(compat::event_dispatch(), 1);
         assert_eq!(compat::timeout_pending(&timer, null_mut()), 0);
@@ -79,7 +97,12 @@ fn the_old_api_runs_on_its_hidden_base() {
 #[test]
 fn the_library_that_runs_is_of_the_line_of_the_headers() {
     // SAFETY: no arguments; the text is static.
-    let (number, text) = unsafe { (event_get_version_number(), CStr::from_ptr(event_get_version())) };
+    let (number, text) = unsafe {
+        (
+            event_get_version_number(),
+            CStr::from_ptr(event_get_version()),
+        )
+    };
     assert_eq!(number >> 16, LIBEVENT_VERSION_NUMBER >> 16, "{text:?}");
 }
 

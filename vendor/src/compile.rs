@@ -86,7 +86,8 @@ impl Build {
     pub fn build(&self) -> Result<Artifacts, Error> {
         let triple = match &self.target {
             Some(triple) => triple.clone(),
-            None => env::var("TARGET").map_err(|_| Error::new("TARGET is not set: call this from a build script"))?,
+            None => env::var("TARGET")
+                .map_err(|_| Error::new("TARGET is not set: call this from a build script"))?,
         };
         let root = match &self.out_dir {
             Some(dir) => dir.clone(),
@@ -102,17 +103,30 @@ impl Build {
         }
 
         let mut compiler = cc::Build::new();
-        compiler.target(&triple).out_dir(&lib_dir).cargo_metadata(false).extra_warnings(false);
+        compiler
+            .target(&triple)
+            .out_dir(&lib_dir)
+            .cargo_metadata(false)
+            .extra_warnings(false);
         let libc = probe::libc(&compiler, &target, &root)?;
         install_headers(&source, &include_dir)?;
         let openssl = self.openssl_include.is_some();
-        write(&include_dir.join("event2/event-config.h"), &config::event_config(&target, libc, &source, openssl))?;
-        write(&root.join("private/evconfig-private.h"), config::private_config())?;
+        write(
+            &include_dir.join("event2/event-config.h"),
+            &config::event_config(&target, libc, &source, openssl),
+        )?;
+        write(
+            &root.join("private/evconfig-private.h"),
+            config::private_config(),
+        )?;
 
         self.configure(&mut compiler, &source, &target, &root);
         let mut warnings = warnings(&source);
         if self.lto {
-            if compiler.try_get_compiler().is_ok_and(|tool| tool.is_like_clang()) {
+            if compiler
+                .try_get_compiler()
+                .is_ok_and(|tool| tool.is_like_clang())
+            {
                 compiler.flag("-flto");
             } else {
                 warnings.push("LIBEVENT_LTO is ignored: only clang's objects can be optimised by rustc's linker (set CC=clang)".to_owned());
@@ -124,7 +138,10 @@ impl Build {
         }
         Ok(Artifacts {
             libs: parts.iter().map(|part| part.name.to_owned()).collect(),
-            system_libs: system_libraries(&target, source.version_number).into_iter().map(str::to_owned).collect(),
+            system_libs: system_libraries(&target, source.version_number)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             warnings,
             watch: watch(&source),
             root,
@@ -145,21 +162,35 @@ impl Build {
             .define("HAVE_CONFIG_H", None);
         if target.os == Os::Windows {
             compiler.include(source.dir.join("WIN32-Code"));
-            compiler.define("_CRT_SECURE_NO_WARNINGS", None).define("_CRT_NONSTDC_NO_DEPRECATE", None);
+            compiler
+                .define("_CRT_SECURE_NO_WARNINGS", None)
+                .define("_CRT_NONSTDC_NO_DEPRECATE", None);
         } else {
             // On the command line, because some files include system headers before evconfig-private.h: without it accept4
             // and pipe2 would be implicit functions.
-            compiler.define("_GNU_SOURCE", "1").define("_FILE_OFFSET_BITS", "64");
+            compiler
+                .define("_GNU_SOURCE", "1")
+                .define("_FILE_OFFSET_BITS", "64");
         }
         if source.has("sha1.c") {
-            let little = env::var("CARGO_CFG_TARGET_ENDIAN").map_or(cfg!(target_endian = "little"), |e| e == "little");
-            compiler.define(if little { "LITTLE_ENDIAN" } else { "BIG_ENDIAN" }, "1");
+            let little = env::var("CARGO_CFG_TARGET_ENDIAN")
+                .map_or(cfg!(target_endian = "little"), |e| e == "little");
+            compiler.define(
+                if little {
+                    "LITTLE_ENDIAN"
+                } else {
+                    "BIG_ENDIAN"
+                },
+                "1",
+            );
         }
         if !target.msvc {
             // As upstream: struct sockaddr and friends are cast freely.
             compiler.flag("-fno-strict-aliasing");
             // No warnings of somebody else's code, but one error. Not with `warnings(false)`: gcc's -w would drop the error too.
-            compiler.flag("-Wno-all").flag("-Werror=implicit-function-declaration");
+            compiler
+                .flag("-Wno-all")
+                .flag("-Werror=implicit-function-declaration");
         }
     }
 }
@@ -169,7 +200,14 @@ fn compile(compiler: &cc::Build, source: &Source, part: &Library) -> Result<(), 
         .clone()
         .files(part.files.iter().map(|file| source.dir.join(file)))
         .try_compile(part.name)
-        .map_err(|e| Error::new(format!("cannot compile {} of libevent {} in {}: {e}", part.name, source.version, source.dir.display())))
+        .map_err(|e| {
+            Error::new(format!(
+                "cannot compile {} of libevent {} in {}: {e}",
+                part.name,
+                source.version,
+                source.dir.display()
+            ))
+        })
 }
 
 fn install_headers(source: &Source, include_dir: &Path) -> Result<(), Error> {
@@ -178,9 +216,12 @@ fn install_headers(source: &Source, include_dir: &Path) -> Result<(), Error> {
         for entry in fs::read_dir(&from).map_err(|e| Error::io("list", &from, &e))? {
             let path = entry.map_err(|e| Error::io("list", &from, &e))?.path();
             // A configured tree has an event-config.h of its own, for another build.
-            let Some(name) = path.file_name().filter(|name| *name != "event-config.h") else { continue };
+            let Some(name) = path.file_name().filter(|name| *name != "event-config.h") else {
+                continue;
+            };
             if path.extension().is_some_and(|extension| extension == "h") {
-                fs::copy(&path, include_dir.join(sub).join(name)).map_err(|e| Error::io("copy", &path, &e))?;
+                fs::copy(&path, include_dir.join(sub).join(name))
+                    .map_err(|e| Error::io("copy", &path, &e))?;
             }
         }
     }
@@ -215,7 +256,9 @@ fn warnings(source: &Source) -> Vec<String> {
         ),
         format!(
             "run {} once, or install the system's libevent, or set LIBEVENT_SOURCE_DIR",
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("fetch.sh").display()
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fetch.sh")
+                .display()
         ),
     ]
 }

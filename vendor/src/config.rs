@@ -25,57 +25,63 @@ impl Libc {
 }
 
 /// In every system's headers.
-const EVERYWHERE: &[&str] = &[
-    "HAVE_ERRNO_H", "HAVE_FCNTL_H", "HAVE_GETADDRINFO", "HAVE_GETNAMEINFO", "HAVE_GETPROTOBYNUMBER", "HAVE_GETSERVBYNAME",
-    "HAVE_INTTYPES_H", "HAVE_MEMORY_H", "HAVE_PUTENV", "HAVE_SELECT", "HAVE_SIGNAL", "HAVE_STDARG_H", "HAVE_STDDEF_H",
-    "HAVE_STDINT_H", "HAVE_STDLIB_H", "HAVE_STRING_H", "HAVE_STRTOLL", "HAVE_STRUCT_ADDRINFO", "HAVE_STRUCT_IN6_ADDR",
-    "HAVE_STRUCT_LINGER", "HAVE_STRUCT_SOCKADDR_IN6", "HAVE_STRUCT_SOCKADDR_STORAGE",
-    "HAVE_STRUCT_SOCKADDR_STORAGE_SS_FAMILY", "HAVE_SYS_STAT_H", "HAVE_SYS_TYPES_H", "HAVE_UINT16_T", "HAVE_UINT32_T",
-    "HAVE_UINT64_T", "HAVE_UINT8_T", "HAVE_UINTPTR_T", "HAVE_UMASK", "HAVE___FUNCTION__", "HAVE___func__",
-];
+const EVERYWHERE: &str = "\
+    HAVE_ERRNO_H HAVE_FCNTL_H HAVE_GETADDRINFO HAVE_GETNAMEINFO HAVE_GETPROTOBYNUMBER \
+    HAVE_GETSERVBYNAME HAVE_INTTYPES_H HAVE_MEMORY_H HAVE_PUTENV HAVE_SELECT HAVE_SIGNAL \
+    HAVE_STDARG_H HAVE_STDDEF_H HAVE_STDINT_H HAVE_STDLIB_H HAVE_STRING_H HAVE_STRTOLL \
+    HAVE_STRUCT_ADDRINFO HAVE_STRUCT_IN6_ADDR HAVE_STRUCT_LINGER HAVE_STRUCT_SOCKADDR_IN6 \
+    HAVE_STRUCT_SOCKADDR_STORAGE HAVE_STRUCT_SOCKADDR_STORAGE_SS_FAMILY HAVE_SYS_STAT_H \
+    HAVE_SYS_TYPES_H HAVE_UINT16_T HAVE_UINT32_T HAVE_UINT64_T HAVE_UINT8_T HAVE_UINTPTR_T \
+    HAVE_UMASK HAVE___FUNCTION__ HAVE___func__";
 
 /// Linux, macOS and the BSDs.
-const UNIX: &[&str] = &[
-    "HAVE_ARPA_INET_H", "HAVE_CLOCK_GETTIME", "HAVE_DLFCN_H", "HAVE_FCNTL", "HAVE_FD_MASK", "HAVE_GETEGID", "HAVE_GETEUID",
-    "HAVE_GETIFADDRS", "HAVE_GETTIMEOFDAY", "HAVE_IFADDRS_H", "HAVE_INET_NTOP", "HAVE_INET_PTON", "HAVE_MMAP",
-    "HAVE_NANOSLEEP", "HAVE_NETDB_H", "HAVE_NETINET_IN_H", "HAVE_NETINET_TCP_H", "HAVE_PIPE", "HAVE_POLL", "HAVE_POLL_H",
-    "HAVE_PREAD", "HAVE_PTHREADS", "HAVE_PTHREAD_MUTEXATTR_SETPROTOCOL", "HAVE_SA_FAMILY_T", "HAVE_SETENV", "HAVE_SETFD",
-    "HAVE_SETRLIMIT", "HAVE_SIGACTION", "HAVE_SOCKETPAIR", "HAVE_STRSEP", "HAVE_STRSIGNAL", "HAVE_STRTOK_R",
-    "HAVE_STRUCT_SOCKADDR_UN", "HAVE_SYS_IOCTL_H", "HAVE_SYS_MMAN_H", "HAVE_SYS_PARAM_H", "HAVE_SYS_RESOURCE_H",
-    "HAVE_SYS_SELECT_H", "HAVE_SYS_SOCKET_H", "HAVE_SYS_TIME_H", "HAVE_SYS_UIO_H", "HAVE_SYS_UN_H", "HAVE_SYS_WAIT_H",
-    "HAVE_TIMERADD", "HAVE_TIMERCLEAR", "HAVE_TIMERCMP", "HAVE_TIMERISSET", "HAVE_UNISTD_H", "HAVE_UNSETENV", "HAVE_USLEEP",
-    "HAVE_VASPRINTF", "TIME_WITH_SYS_TIME",
-];
+const UNIX: &str = "\
+    HAVE_ARPA_INET_H HAVE_CLOCK_GETTIME HAVE_DLFCN_H HAVE_FCNTL HAVE_FD_MASK HAVE_GETEGID \
+    HAVE_GETEUID HAVE_GETIFADDRS HAVE_GETTIMEOFDAY HAVE_IFADDRS_H HAVE_INET_NTOP \
+    HAVE_INET_PTON HAVE_MMAP HAVE_NANOSLEEP HAVE_NETDB_H HAVE_NETINET_IN_H HAVE_NETINET_TCP_H \
+    HAVE_PIPE HAVE_POLL HAVE_POLL_H HAVE_PREAD HAVE_PTHREADS \
+    HAVE_PTHREAD_MUTEXATTR_SETPROTOCOL HAVE_SA_FAMILY_T HAVE_SETENV HAVE_SETFD HAVE_SETRLIMIT \
+    HAVE_SIGACTION HAVE_SOCKETPAIR HAVE_STRSEP HAVE_STRSIGNAL HAVE_STRTOK_R \
+    HAVE_STRUCT_SOCKADDR_UN HAVE_SYS_IOCTL_H HAVE_SYS_MMAN_H HAVE_SYS_PARAM_H \
+    HAVE_SYS_RESOURCE_H HAVE_SYS_SELECT_H HAVE_SYS_SOCKET_H HAVE_SYS_TIME_H HAVE_SYS_UIO_H \
+    HAVE_SYS_UN_H HAVE_SYS_WAIT_H HAVE_TIMERADD HAVE_TIMERCLEAR HAVE_TIMERCMP HAVE_TIMERISSET \
+    HAVE_UNISTD_H HAVE_UNSETENV HAVE_USLEEP HAVE_VASPRINTF TIME_WITH_SYS_TIME";
 
-const LINUX: &[&str] = &[
-    "HAVE_ACCEPT4", "HAVE_EPOLL", "HAVE_EPOLL_CREATE1", "HAVE_EPOLL_CTL", "HAVE_EVENTFD", "HAVE_GETHOSTBYNAME_R",
-    "HAVE_GETHOSTBYNAME_R_6_ARG", "HAVE_PIPE2", "HAVE_SENDFILE", "HAVE_SPLICE",
-    "HAVE_STRUCT_IN6_ADDR_S6_ADDR16", "HAVE_STRUCT_IN6_ADDR_S6_ADDR32", "HAVE_SYS_AUXV_H", "HAVE_SYS_EPOLL_H",
-    "HAVE_SYS_EVENTFD_H", "HAVE_SYS_SENDFILE_H", "HAVE_SYS_SIGNALFD_H", "HAVE_SYS_TIMERFD_H", "HAVE_TIMERFD_CREATE",
-];
+const LINUX: &str = "\
+    HAVE_ACCEPT4 HAVE_EPOLL HAVE_EPOLL_CREATE1 HAVE_EPOLL_CTL HAVE_EVENTFD \
+    HAVE_GETHOSTBYNAME_R HAVE_GETHOSTBYNAME_R_6_ARG HAVE_PIPE2 HAVE_SENDFILE HAVE_SPLICE \
+    HAVE_STRUCT_IN6_ADDR_S6_ADDR16 HAVE_STRUCT_IN6_ADDR_S6_ADDR32 HAVE_SYS_AUXV_H \
+    HAVE_SYS_EPOLL_H HAVE_SYS_EVENTFD_H HAVE_SYS_SENDFILE_H HAVE_SYS_SIGNALFD_H \
+    HAVE_SYS_TIMERFD_H HAVE_TIMERFD_CREATE";
 
 /// What macOS and the three BSDs share.
-const KQUEUE: &[&str] = &[
-    "HAVE_ARC4RANDOM", "HAVE_ARC4RANDOM_BUF", "HAVE_ISSETUGID", "HAVE_KQUEUE", "HAVE_STRLCPY",
-    "HAVE_STRUCT_SOCKADDR_IN6_SIN6_LEN", "HAVE_STRUCT_SOCKADDR_IN_SIN_LEN", "HAVE_SYSCTL", "HAVE_SYS_EVENT_H",
-    "HAVE_SYS_QUEUE_H", "HAVE_SYS_SYSCTL_H", "HAVE_TAILQFOREACH", "HAVE_WORKING_KQUEUE",
-];
+const KQUEUE: &str = "\
+    HAVE_ARC4RANDOM HAVE_ARC4RANDOM_BUF HAVE_ISSETUGID HAVE_KQUEUE HAVE_STRLCPY \
+    HAVE_STRUCT_SOCKADDR_IN6_SIN6_LEN HAVE_STRUCT_SOCKADDR_IN_SIN_LEN HAVE_SYSCTL \
+    HAVE_SYS_EVENT_H HAVE_SYS_QUEUE_H HAVE_SYS_SYSCTL_H HAVE_TAILQFOREACH HAVE_WORKING_KQUEUE";
 
-const APPLE: &[&str] =
-    &["HAVE_MACH_ABSOLUTE_TIME", "HAVE_MACH_MACH_H", "HAVE_MACH_MACH_TIME_H", "HAVE_SENDFILE", "HAVE_SYS_RANDOM_H"];
+const APPLE: &str = "\
+    HAVE_MACH_ABSOLUTE_TIME HAVE_MACH_MACH_H HAVE_MACH_MACH_TIME_H HAVE_SENDFILE \
+    HAVE_SYS_RANDOM_H";
 
-const WINDOWS: &[&str] = &["DNS_USE_FTIME_FOR_ID", "HAVE__GMTIME64", "HAVE__GMTIME64_S"];
+const WINDOWS: &str = "DNS_USE_FTIME_FOR_ID HAVE__GMTIME64 HAVE__GMTIME64_S";
 
 /// MinGW brings some of POSIX to Windows.
-const MINGW: &[&str] =
-    &["HAVE_GETTIMEOFDAY", "HAVE_STRTOK_R", "HAVE_SYS_PARAM_H", "HAVE_SYS_TIME_H", "HAVE_UNISTD_H", "HAVE_USLEEP"];
+const MINGW: &str =
+    "HAVE_GETTIMEOFDAY HAVE_STRTOK_R HAVE_SYS_PARAM_H HAVE_SYS_TIME_H HAVE_UNISTD_H HAVE_USLEEP";
 
 /// The names to define as 1, without the `EVENT__` before them.
 fn macros(target: &Target, libc: Libc, version_number: u32, openssl: bool) -> Vec<&'static str> {
-    let mut names = EVERYWHERE.to_vec();
+    let words = |lists: &[&'static str]| -> Vec<&'static str> {
+        lists
+            .iter()
+            .flat_map(|list| list.split_whitespace())
+            .collect()
+    };
+    let mut names = words(&[EVERYWHERE]);
     match target.os {
         Os::Linux => {
-            names.extend(UNIX.iter().chain(LINUX));
+            names.extend(words(&[UNIX, LINUX]));
             let musl = libc == Libc::Musl;
             if !musl {
                 // musl dropped the names that end in 64.
@@ -94,21 +100,25 @@ fn macros(target: &Target, libc: Libc, version_number: u32, openssl: bool) -> Ve
             if libc.glibc_since(35) {
                 names.push("HAVE_EPOLL_PWAIT2");
             }
-            names.extend(if musl { ["HAVE_ISSETUGID"].as_slice() } else { &["HAVE_SYS_QUEUE_H", "HAVE_TAILQFOREACH"] });
+            names.extend(words(&[if musl {
+                "HAVE_ISSETUGID"
+            } else {
+                "HAVE_SYS_QUEUE_H HAVE_TAILQFOREACH"
+            }]));
         }
-        Os::Apple => names.extend(UNIX.iter().chain(KQUEUE).chain(APPLE)),
+        Os::Apple => names.extend(words(&[UNIX, KQUEUE, APPLE])),
         Os::FreeBsd => {
-            names.extend(UNIX.iter().chain(KQUEUE));
+            names.extend(words(&[UNIX, KQUEUE]));
             names.extend(["HAVE_ACCEPT4", "HAVE_PIPE2", "HAVE_SENDFILE"]);
         }
         Os::NetBsd | Os::OpenBsd => {
-            names.extend(UNIX.iter().chain(KQUEUE));
+            names.extend(words(&[UNIX, KQUEUE]));
             names.extend(["HAVE_ACCEPT4", "HAVE_PIPE2"]);
         }
         Os::Windows => {
-            names.extend(WINDOWS);
+            names.extend(words(&[WINDOWS]));
             if !target.msvc {
-                names.extend(MINGW);
+                names.extend(words(&[MINGW]));
             }
             if version_number >= 0x0202_0000 {
                 names.extend(["HAVE_BCRYPTGENRANDOM", "HAVE_EPOLL", "HAVE_WEPOLL"]);
@@ -168,7 +178,11 @@ pub fn event_config(target: &Target, libc: Libc, source: &Source, openssl: bool)
     define("socklen_t", &if windows { "int" } else { "socklen_t" });
     define("ssize_t", &if target.msvc { "SSIZE_T" } else { "ssize_t" });
     text.push_str("#ifndef __cplusplus\n");
-    let _ = writeln!(text, "#define EVENT__inline {}", if target.msvc { "__inline" } else { "inline" });
+    let _ = writeln!(
+        text,
+        "#define EVENT__inline {}",
+        if target.msvc { "__inline" } else { "inline" }
+    );
     text.push_str("#endif\n#endif\n");
     text
 }

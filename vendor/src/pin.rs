@@ -13,7 +13,10 @@ use crate::{Error, source};
 /// folder may be read-only, and returns the folder of the source.
 pub(crate) fn resolve(crate_dir: &Path, work_dir: &Path) -> Result<PathBuf, Error> {
     fs::create_dir_all(work_dir).map_err(|e| Error::io("create", work_dir, &e))?;
-    for (from, to) in [("libevent-source.toml", "Cargo.toml"), ("libevent-source.lock", "Cargo.lock")] {
+    for (from, to) in [
+        ("libevent-source.toml", "Cargo.toml"),
+        ("libevent-source.lock", "Cargo.lock"),
+    ] {
         let (from, to) = (crate_dir.join(from), work_dir.join(to));
         fs::copy(&from, &to).map_err(|e| Error::io("copy", &from, &e))?;
     }
@@ -29,18 +32,28 @@ pub(crate) fn resolve(crate_dir: &Path, work_dir: &Path) -> Result<PathBuf, Erro
             crate_dir.join("fetch.sh").display(),
         ))
     })?;
-    source_dir(&output, source::holds_source)
-        .ok_or_else(|| Error::new("cargo metadata lists no package with libevent's C source".to_owned()))
+    source_dir(&output, source::holds_source).ok_or_else(|| {
+        Error::new("cargo metadata lists no package with libevent's C source".to_owned())
+    })
 }
 
 fn metadata(dir: &Path, offline: bool) -> Result<String, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
-    command.args(["metadata", "--locked", "--format-version=1", "--manifest-path"]).arg(dir.join("Cargo.toml"));
+    command
+        .args([
+            "metadata",
+            "--locked",
+            "--format-version=1",
+            "--manifest-path",
+        ])
+        .arg(dir.join("Cargo.toml"));
     if offline {
         command.arg("--offline");
     }
-    let output = command.output().map_err(|e| format!("cannot run {}: {e}", Path::new(&cargo).display()))?;
+    let output = command
+        .output()
+        .map_err(|e| format!("cannot run {}: {e}", Path::new(&cargo).display()))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
@@ -85,13 +98,18 @@ mod tests {
 
     #[test]
     fn windows_paths_are_unescaped() {
-        assert_eq!(json_string(r#"C:\\reg\\Cargo.toml","x""#).as_deref(), Some(r"C:\reg\Cargo.toml"));
+        assert_eq!(
+            json_string(r#"C:\\reg\\Cargo.toml","x""#).as_deref(),
+            Some(r"C:\reg\Cargo.toml")
+        );
     }
 
     #[test]
     fn the_lock_file_pins_a_checksum() {
         let lock = include_str!("../libevent-source.lock");
-        assert!(lock.contains("checksum = \"c3fb4e3d2a502ab90ac5afaa75b502e56bcae710c857833a9675ee17a6e78588\""));
+        assert!(lock.contains(
+            "checksum = \"c3fb4e3d2a502ab90ac5afaa75b502e56bcae710c857833a9675ee17a6e78588\""
+        ));
         assert!(include_str!("../libevent-source.toml").contains("version = \"=0.4.0\""));
     }
 }

@@ -33,9 +33,16 @@ impl Source {
     /// Finds the source: the folder `given`, else what `fetch.sh` unpacked, else the pinned package.
     pub(crate) fn find(given: Option<&Path>, out_dir: &Path) -> Result<Self, Error> {
         let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (dir, origin) = choose(given, &crate_dir.join("libevent"), || pin::resolve(crate_dir, &out_dir.join("pin")))?;
+        let (dir, origin) = choose(given, &crate_dir.join("libevent"), || {
+            pin::resolve(crate_dir, &out_dir.join("pin"))
+        })?;
         let (version, version_number) = read_version(&dir)?;
-        Ok(Self { dir, origin, version, version_number })
+        Ok(Self {
+            dir,
+            origin,
+            version,
+            version_number,
+        })
     }
 
     /// Whether the source has `file`, which tells 2.1 from 2.2.
@@ -75,8 +82,12 @@ pub(crate) fn holds_source(dir: &Path) -> bool {
 fn read_version(dir: &Path) -> Result<(String, u32), Error> {
     let path = dir.join("configure.ac");
     let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, &e))?;
-    parse_version(&text)
-        .ok_or_else(|| Error::new(format!("{} names no libevent version (AC_INIT, NUMERIC_VERSION)", path.display())))
+    parse_version(&text).ok_or_else(|| {
+        Error::new(format!(
+            "{} names no libevent version (AC_INIT, NUMERIC_VERSION)",
+            path.display()
+        ))
+    })
 }
 
 fn parse_version(configure_ac: &str) -> Option<(String, u32)> {
@@ -98,7 +109,8 @@ mod tests {
 
     impl Tree {
         fn new(name: &str) -> Self {
-            let dir = std::env::temp_dir().join(format!("libevent-src-{name}-{}", std::process::id()));
+            let dir =
+                std::env::temp_dir().join(format!("libevent-src-{name}-{}", std::process::id()));
             fs::create_dir_all(dir.join("include/event2")).unwrap();
             fs::write(dir.join("event.c"), "").unwrap();
             fs::write(dir.join("include/event2/event.h"), "").unwrap();
@@ -119,13 +131,19 @@ mod tests {
     #[test]
     fn given_wins_over_fetched() {
         let (given, fetched) = (Tree::new("given"), Tree::new("fetched-1"));
-        assert_eq!(choose(Some(&given.0), &fetched.0, not_reached).unwrap(), (given.0.clone(), Origin::Given));
+        assert_eq!(
+            choose(Some(&given.0), &fetched.0, not_reached).unwrap(),
+            (given.0.clone(), Origin::Given)
+        );
     }
 
     #[test]
     fn fetched_wins_over_pinned() {
         let fetched = Tree::new("fetched-2");
-        assert_eq!(choose(None, &fetched.0, not_reached).unwrap(), (fetched.0.clone(), Origin::Fetched));
+        assert_eq!(
+            choose(None, &fetched.0, not_reached).unwrap(),
+            (fetched.0.clone(), Origin::Fetched)
+        );
     }
 
     #[test]
@@ -138,16 +156,28 @@ mod tests {
     #[test]
     fn a_wrong_given_folder_is_an_error_not_a_fallback() {
         let fetched = Tree::new("fetched-3");
-        let message = choose(Some(Path::new("no-such-folder")), &fetched.0, not_reached).unwrap_err().to_string();
-        assert!(message.contains("LIBEVENT_SOURCE_DIR is no-such-folder"), "{message}");
+        let message = choose(Some(Path::new("no-such-folder")), &fetched.0, not_reached)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("LIBEVENT_SOURCE_DIR is no-such-folder"),
+            "{message}"
+        );
     }
 
     #[test]
     fn version_of_a_release_and_of_the_repository() {
-        let text = "AC_INIT(libevent,2.1.13-stable)\nAC_DEFINE(NUMERIC_VERSION, 0x02010d00, [Numeric])\n";
-        assert_eq!(parse_version(text), Some(("2.1.13-stable".to_owned(), 0x0201_0d00)));
+        let text =
+            "AC_INIT(libevent,2.1.13-stable)\nAC_DEFINE(NUMERIC_VERSION, 0x02010d00, [Numeric])\n";
+        assert_eq!(
+            parse_version(text),
+            Some(("2.1.13-stable".to_owned(), 0x0201_0d00))
+        );
         let text = "AC_INIT(libevent,2.2.1-alpha-dev)\nAC_DEFINE(NUMERIC_VERSION, 0x02020100, [Numeric])\n";
-        assert_eq!(parse_version(text), Some(("2.2.1-alpha-dev".to_owned(), 0x0202_0100)));
+        assert_eq!(
+            parse_version(text),
+            Some(("2.2.1-alpha-dev".to_owned(), 0x0202_0100))
+        );
         assert_eq!(parse_version("nothing here"), None);
     }
 }

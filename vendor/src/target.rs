@@ -128,9 +128,16 @@ mod tests {
 
     #[test]
     fn unknown_systems_are_refused_with_a_way_out() {
-        for triple in ["wasm32-unknown-unknown", "aarch64-linux-android", "x86_64-pc-solaris"] {
+        for triple in [
+            "wasm32-unknown-unknown",
+            "aarch64-linux-android",
+            "x86_64-pc-solaris",
+        ] {
             let message = Target::from_triple(triple).unwrap_err().to_string();
-            assert!(message.contains(triple) && message.contains("LIBEVENT_LIB_DIR"), "{message}");
+            assert!(
+                message.contains(triple) && message.contains("LIBEVENT_LIB_DIR"),
+                "{message}"
+            );
         }
     }
 }

@@ -28,7 +28,10 @@ fn a_wrong_tarball_is_refused_and_nothing_is_unpacked() {
     let output = fetch(&dir.join("libevent"), &tarball);
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(message.contains("checksum of") && message.contains("expected f7e9383b8c0b"), "{message}");
+    assert!(
+        message.contains("checksum of") && message.contains("expected f7e9383b8c0b"),
+        "{message}"
+    );
     assert!(!dir.join("libevent").exists());
 }
 
@@ -38,14 +41,21 @@ fn a_missing_tarball_is_named() {
     let output = fetch(&dir.join("libevent"), &dir.join("nothing-here"));
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(message.contains("cannot get LIBEVENT_TARBALL="), "{message}");
+    assert!(
+        message.contains("cannot get LIBEVENT_TARBALL="),
+        "{message}"
+    );
 }
 
 #[test]
 fn what_is_there_is_not_fetched_again() {
     let dir = dir("present");
     fs::write(dir.join("event.c"), "").unwrap();
-    fs::write(dir.join("configure.ac"), "AC_INIT(libevent,2.1.13-stable)\n").unwrap();
+    fs::write(
+        dir.join("configure.ac"),
+        "AC_INIT(libevent,2.1.13-stable)\n",
+    )
+    .unwrap();
     let output = fetch(&dir, Path::new("/nothing-here"));
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("already"));

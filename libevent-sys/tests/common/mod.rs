@@ -9,9 +9,29 @@ use std::process::Command;
 /// All public headers that the libevent at hand has.
 pub fn includes(ssl: bool) -> String {
     let mut headers = vec![
-        "event", "event_struct", "buffer", "bufferevent", "bufferevent_struct", "dns", "dns_struct", "http", "http_struct",
-        "keyvalq_struct", "listener", "rpc", "rpc_struct", "tag", "thread", "util", "buffer_compat", "bufferevent_compat",
-        "dns_compat", "event_compat", "http_compat", "rpc_compat", "tag_compat",
+        "event",
+        "event_struct",
+        "buffer",
+        "bufferevent",
+        "bufferevent_struct",
+        "dns",
+        "dns_struct",
+        "http",
+        "http_struct",
+        "keyvalq_struct",
+        "listener",
+        "rpc",
+        "rpc_struct",
+        "tag",
+        "thread",
+        "util",
+        "buffer_compat",
+        "bufferevent_compat",
+        "dns_compat",
+        "event_compat",
+        "http_compat",
+        "rpc_compat",
+        "tag_compat",
     ];
     if cfg!(libevent_2_2) {
         headers.extend(["watch", "ws"]);
@@ -19,7 +39,10 @@ pub fn includes(ssl: bool) -> String {
     if ssl {
         headers.push("bufferevent_ssl");
     }
-    headers.iter().map(|header| format!("#include <event2/{header}.h>\n")).collect()
+    headers
+        .iter()
+        .map(|header| format!("#include <event2/{header}.h>\n"))
+        .collect()
 }
 
 /// What the C program prints.
@@ -30,7 +53,13 @@ pub fn run_c(name: &str, source: &str) -> String {
 
     let target = env!("LIBEVENT_SYS_TARGET");
     let mut compiler = cc::Build::new();
-    compiler.target(target).host(target).opt_level(0).debug(false).cargo_metadata(false).warnings(false);
+    compiler
+        .target(target)
+        .host(target)
+        .opt_level(0)
+        .debug(false)
+        .cargo_metadata(false)
+        .warnings(false);
     let mut command = compiler.get_compiler().to_command();
     command.args(["-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64"]);
     for dir in std::env::split_paths(env!("LIBEVENT_SYS_INCLUDE")) {
@@ -38,13 +67,29 @@ pub fn run_c(name: &str, source: &str) -> String {
     }
     command.arg(&file).arg("-o").arg(&program);
     for dir in std::env::split_paths(env!("LIBEVENT_SYS_LIB")) {
-        command.arg(format!("-L{}", dir.display())).arg(format!("-Wl,-rpath,{}", dir.display()));
+        command
+            .arg(format!("-L{}", dir.display()))
+            .arg(format!("-Wl,-rpath,{}", dir.display()));
     }
-    command.args(["-levent_extra", "-levent_pthreads", "-levent_core", "-lpthread"]);
+    command.args([
+        "-levent_extra",
+        "-levent_pthreads",
+        "-levent_core",
+        "-lpthread",
+    ]);
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 
     let output = Command::new(&program).output().unwrap();
-    assert!(output.status.success(), "{name}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{name}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
