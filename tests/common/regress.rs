@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -89,4 +90,40 @@ const ALONE: &str = "LIBEVENT2_TEST_RUNS_ALONE";
 
 fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()
+}
+
+/// Runs `child` in a new process, which ends with the number it returns, or with 101 when it
+/// panics. To be called in a process of one thread: see [`alone`].
+pub fn fork(child: impl FnOnce() -> i32) -> libc::pid_t {
+    assert!(is_alone(), "other threads may hold locks");
+    // SAFETY: this process has one thread, so the child is a whole copy of it.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+    if pid == 0 {
+        // SAFETY: no preconditions. A child inherits no alarm.
+        unsafe { libc::alarm(50) };
+        let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(101);
+        // SAFETY: no preconditions. It must not return into the harness that the parent is in.
+        unsafe { libc::_exit(code) };
+    }
+    pid
+}
+
+/// The number with which the process `pid` ended; it is waited for.
+#[track_caller]
+pub fn wait_for(pid: libc::pid_t) -> i32 {
+    let mut status = 0;
+    // SAFETY: `status` is ours.
+    while unsafe { libc::waitpid(pid, &mut status, 0) } != pid {
+        let error = std::io::Error::last_os_error();
+        assert_eq!(error.kind(), std::io::ErrorKind::Interrupted, "{error}");
+    }
+    assert!(libc::WIFEXITED(status), "it ended by a signal: {status:#x}");
+    libc::WEXITSTATUS(status)
+}
+
+/// Sends a signal to this thread: it has arrived when this returns.
+pub fn raise(signum: i32) {
+    // SAFETY: no preconditions; the tests have a handler for what they send.
+    assert_eq!(unsafe { libc::raise(signum) }, 0);
 }
