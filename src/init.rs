@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::ffi;
-use std::sync::{Mutex, PoisonError};
+use crate::sync::lock;
+use std::sync::Mutex;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Threads {
@@ -26,7 +27,7 @@ static PROCESS: Mutex<Process> = Mutex::new(Process {
 /// Called before each base is made: C's switches are not safe to use from two threads, and have
 /// no effect on what was made before.
 pub(crate) fn before_first_base(locks: bool) -> Result<()> {
-    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut process = lock(&PROCESS);
     process.bases = true;
     // Also for a base without locks: switched on for a later one, it would race with this one,
     // which looks at the switch.
@@ -36,7 +37,7 @@ pub(crate) fn before_first_base(locks: bool) -> Result<()> {
 
 /// Gives libevent's process-wide state its locks, for what uses it without a base.
 pub(crate) fn use_threads() -> Result<()> {
-    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut process = lock(&PROCESS);
     process.use_threads()
 }
 
@@ -77,7 +78,7 @@ fn switch_threads_on() -> i32 {
 /// [`Error::Invalid`] once a base was made: C would end the process then.
 #[doc(alias = "event_enable_debug_mode")]
 pub fn enable_debug_mode() -> Result<()> {
-    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut process = lock(&PROCESS);
     if process.debug {
         return Ok(());
     }

@@ -142,6 +142,7 @@ mod error;
 mod event;
 mod init;
 pub mod log;
+mod sync;
 mod time;
 pub mod util;
 mod version;

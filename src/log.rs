@@ -3,12 +3,13 @@
 //! Both hooks are of the whole process. Without them libevent writes to standard error.
 
 use crate::ffi;
+use crate::sync::lock;
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::abort;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// How important a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +69,7 @@ impl Drop for HookGuard {
 
 /// Takes the hook away if it is still the one with this id, and tells C while no other can come.
 fn remove<T>(hook: &Mutex<Option<(u64, T)>>, id: u64, tell: impl FnOnce()) {
-    let mut hook = hook.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut hook = lock(hook);
     if hook.as_ref().is_some_and(|(there, _)| *there == id) {
         let old = hook.take();
         tell();
@@ -95,7 +96,7 @@ fn next_id() -> u64 {
 pub fn set_logger(logger: impl Fn(Level, &str) + Send + Sync + 'static) -> HookGuard {
     let id = next_id();
     let new: (u64, Logger) = (id, Arc::new(logger));
-    let mut hook = LOGGER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut hook = lock(&LOGGER);
     let old = hook.replace(new);
     // SAFETY: the function lives for ever.
     unsafe { ffi::event_set_log_callback(Some(on_log)) };
@@ -110,7 +111,7 @@ pub fn set_logger(logger: impl Fn(Level, &str) + Send + Sync + 'static) -> HookG
 pub fn set_fatal_hook(hook: impl Fn(i32) + Send + Sync + 'static) -> HookGuard {
     let id = next_id();
     let new: (u64, FatalHook) = (id, Arc::new(hook));
-    let mut slot = FATAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = lock(&FATAL);
     let old = slot.replace(new);
     // SAFETY: the function lives for ever. It stays set when the hook goes: aborting is better
     // than C's exit(), which runs destructors while libevent's locks are held.
@@ -145,7 +146,7 @@ unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
         _ => Level::Error,
     };
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        let hook = LOGGER.lock().unwrap_or_else(PoisonError::into_inner);
+        let hook = lock(&LOGGER);
         let logger = hook.as_ref().map(|(_, logger)| Arc::clone(logger));
         drop(hook);
         if let Some(logger) = logger {
@@ -159,7 +160,7 @@ unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
 
 unsafe extern "C" fn on_fatal(code: c_int) {
     let _ = catch_unwind(|| {
-        let slot = FATAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = lock(&FATAL);
         let hook = slot.as_ref().map(|(_, hook)| Arc::clone(hook));
         // The hook may change the hooks, or fail once more.
         drop(slot);

@@ -1,8 +1,9 @@
 //! Which libevent this is.
 
 use crate::ffi;
+use crate::sync::lock;
 use std::ffi::CStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The version of the libevent that runs, such as `"2.1.12-stable"`.
 #[doc(alias = "event_get_version")]
@@ -24,7 +25,7 @@ pub fn version_number() -> u32 {
 pub fn supported_methods() -> Vec<String> {
     // C frees its previous answer at each call.
     static LOCK: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one_at_a_time = lock(&LOCK);
     let mut methods = Vec::new();
     // SAFETY: a NULL-terminated array of C strings that lives until the next call, which the
     // mutex keeps away while they are copied.

@@ -6,11 +6,12 @@ use crate::LoopHandle;
 use crate::callback::{CallbackResult, guard};
 use crate::error::{Error, Result};
 use crate::ffi;
+use crate::sync::lock;
 use crate::time;
 use std::os::raw::{c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 type Job = Box<dyn FnOnce(&LoopHandle) + Send>;
@@ -55,7 +56,7 @@ unsafe impl Send for State {}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The base goes: nothing can be posted any more; what was not run is dropped.

@@ -4,10 +4,11 @@ use super::{owner, view};
 use crate::base::Kind;
 use crate::callback::CallbackResult;
 use crate::error::{Error, Result};
+use crate::sync::lock;
 use crate::{LoopHandle, ffi};
 use std::cell::Cell;
 use std::os::raw::c_short;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 owner! {
     /// Calls its closure when a signal arrives, from the loop and not from the signal handler,
@@ -132,7 +133,7 @@ struct Claim {
 impl Claim {
     fn new(base: *mut ffi::event_base, signum: i32) -> Result<Self> {
         let base = base as usize;
-        let mut owner = OWNER.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owner = lock(&OWNER);
         match &mut *owner {
             Some((holder, _)) if *holder != base => return Err(Error::SignalsTaken { signum }),
             Some((_, events)) => *events += 1,
@@ -144,7 +145,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut owner = OWNER.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owner = lock(&OWNER);
         if let Some((holder, events)) = &mut *owner
             && *holder == self.base
         {

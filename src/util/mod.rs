@@ -2,12 +2,13 @@
 //! libevent itself uses them, dates for HTTP headers, addresses and names as libevent reads them.
 
 use crate::error::{Error, Result};
+use crate::sync::lock;
 use crate::{ffi, init, time};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 #[cfg(unix)]
@@ -127,7 +128,7 @@ pub fn fill_random(buffer: &mut [u8]) -> Result<()> {
     static SEEDED: Mutex<bool> = Mutex::new(false);
     // libevent locks its generator only once threading is on; other bases use it as well.
     init::use_threads()?;
-    let mut seeded = SEEDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seeded = lock(&SEEDED);
     if !*seeded {
         // SAFETY: no preconditions; the generator has its lock.
         if unsafe { ffi::evutil_secure_rng_init() } != 0 {
