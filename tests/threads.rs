@@ -6,9 +6,11 @@ mod common;
 
 use common::{Bump, bounded, count};
 use libevent2::{
-    BoxError, Error, EventBase, EventConfig, Kind, LoopEnd, Remote, Stats, Timer, log,
-    supported_methods,
+    BoxError, CommonTimeout, Error, Event, EventBase, EventConfig, EventRef, Idle, IdleRef, Kind,
+    LoopEnd, LoopHandle, Remote, Signal, SignalRef, Stats, Timeout, Timer, TimerRef, UserEvent,
+    UserEventRef, log, supported_methods,
 };
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -26,6 +28,36 @@ fn what_may_cross_threads_is_send_and_sync() {
     send_and_sync::<LoopEnd>();
     send_and_sync::<Stats>();
     send_and_sync::<log::HookGuard>();
+}
+
+/// T48, T54: nothing else may. The call is ambiguous, and so refused, for a type that is `Send` or
+/// `Sync`.
+#[test]
+fn what_belongs_to_a_loop_is_neither_send_nor_sync() {
+    trait Stays<Marker> {
+        fn here() -> bool {
+            true
+        }
+    }
+    struct IsSend;
+    struct IsSync;
+    impl<T: ?Sized> Stays<()> for T {}
+    impl<T: ?Sized + Send> Stays<IsSend> for T {}
+    impl<T: ?Sized + Sync> Stays<IsSync> for T {}
+    assert!(<EventBase as Stays<_>>::here());
+    assert!(<LoopHandle as Stays<_>>::here());
+    assert!(<Event<TcpStream> as Stays<_>>::here());
+    assert!(<EventRef<TcpStream> as Stays<_>>::here());
+    assert!(<Timer as Stays<_>>::here());
+    assert!(<TimerRef as Stays<_>>::here());
+    assert!(<Signal as Stays<_>>::here());
+    assert!(<SignalRef as Stays<_>>::here());
+    assert!(<UserEvent as Stays<_>>::here());
+    assert!(<UserEventRef as Stays<_>>::here());
+    assert!(<Idle as Stays<_>>::here());
+    assert!(<IdleRef as Stays<_>>::here());
+    assert!(<CommonTimeout as Stays<_>>::here());
+    assert!(<Timeout as Stays<_>>::here());
 }
 
 /// T45: libevent's own switch for threads must not be used by two at a time.
@@ -97,7 +129,7 @@ fn all_jobs_of_eight_threads_run_in_the_order_of_each_thread() {
             thread::spawn(move || {
                 for n in 0..JOBS {
                     let (seen, total) = (seen.clone(), total.clone());
-                    let job = move |handle: &libevent2::LoopHandle| {
+                    let job = move |handle: &LoopHandle| {
                         assert_eq!(seen[id].swap(n + 1, SeqCst), n, "out of order");
                         if total.fetch_add(1, SeqCst) + 1 == THREADS * JOBS {
                             handle.exit();
@@ -124,7 +156,7 @@ fn jobs_run_on_the_loops_thread() {
     let remote = base.remote().unwrap();
     let home = thread::current().id();
     thread::spawn(move || {
-        let job = move |handle: &libevent2::LoopHandle| {
+        let job = move |handle: &LoopHandle| {
             assert_eq!(thread::current().id(), home);
             handle.exit();
         };
@@ -140,7 +172,7 @@ fn two_loops_can_play_ping_pong() {
     let _bound = bounded();
     fn hit(here: Remote, there: Remote, left: usize) {
         let (back, target) = (here.clone(), there.clone());
-        let job = move |handle: &libevent2::LoopHandle| {
+        let job = move |handle: &LoopHandle| {
             if left == 0 {
                 back.stop().unwrap();
                 handle.exit_now();
@@ -307,7 +339,7 @@ fn a_signal_to_the_process_reaches_the_loops_thread() {
     let _bound = bounded();
     let mut base = EventBase::new().unwrap();
     let home = thread::current().id();
-    let _signal = libevent2::Signal::new(&base, libc::SIGUSR1, move |signal| {
+    let _signal = Signal::new(&base, libc::SIGUSR1, move |signal| {
         assert_eq!(thread::current().id(), home);
         signal.handle().exit();
     })
