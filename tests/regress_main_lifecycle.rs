@@ -177,7 +177,7 @@ fn bad_assign() {
     drop(Signal::new(&other, libc::SIGUSR2, |_| ()).unwrap());
     assert_eq!(base.stats().live_total(), 0);
     // The same for a base: a flag by force does not take its locks away.
-    let no_lock = ConfigFlags::from_bits_retain(ffi::EVENT_BASE_FLAG_NOLOCK as u32);
+    let no_lock = ConfigFlags::from_bits_retain(ffi::EVENT_BASE_FLAG_NOLOCK);
     let mut locked = EventConfig::new().flags(no_lock).build().unwrap();
     let remote = locked.remote().unwrap();
     let thread = std::thread::spawn(move || remote.post(|handle| handle.exit()).unwrap());
