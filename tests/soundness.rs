@@ -30,6 +30,7 @@ fn this_compiler() -> String {
 /// Runs this test on copies, beside which the compiler's words may be written.
 fn refuses_copies() {
     let copies = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");
+    let _ = fs::remove_dir_all(&copies);
     fs::create_dir_all(&copies).unwrap();
     for file in fs::read_dir("tests/compile_fail").unwrap() {
         let file = file.unwrap().path();

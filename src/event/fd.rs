@@ -238,7 +238,8 @@ impl EventBuilder {
     /// Makes the event.
     ///
     /// # Errors
-    /// As [`Event::new`], and [`Error::Invalid`] for a priority that the base does not have.
+    /// As [`Event::new`], and [`Error::Invalid`] for a priority that the base does not have, or
+    /// for a timeout of zero unless the event is called [once](Self::once).
     pub fn build<S: Source, O: CallbackResult + 'static>(
         self,
         base: &LoopHandle,
@@ -288,6 +289,7 @@ impl EventBuilder {
         if (self.interest - Interest::EDGE).is_empty() {
             return Err(Error::invalid("interest", "it names nothing to wait for"));
         }
+        check_timeout(self.persistent, self.timeout.as_ref())?;
         let features = base.features();
         for (interest, feature, what) in [
             (Interest::EDGE, Features::EDGE, "edge-triggering"),
@@ -302,6 +304,17 @@ impl EventBuilder {
         }
         Ok(())
     }
+}
+
+/// To C, zero on an event that persists means one timeout at once, and then none.
+fn check_timeout(persistent: bool, timeout: Option<&Timeout>) -> Result<()> {
+    if persistent && timeout.is_some_and(|timeout| timeout.duration().is_zero()) {
+        return Err(Error::invalid(
+            "timeout",
+            "it is zero on an event that persists; that is for one that runs once",
+        ));
+    }
+    Ok(())
 }
 
 impl<S: 'static> EventRef<S> {
@@ -358,10 +371,13 @@ impl<S: 'static> EventRef<S> {
     /// Sets or takes away the timeout of a waiting event, and of each later [`add`](Self::add).
     ///
     /// # Errors
-    /// As [`add`](Self::add).
+    /// As [`add`](Self::add), and [`Error::Invalid`] for zero on an event that persists.
     #[doc(alias = "event_remove_timer")]
     pub fn set_timeout(&self, timeout: Option<Timeout>) -> Result<()> {
         let raw = self.core.open()?;
+        // SAFETY: the event is alive.
+        let flags = unsafe { ffi::event_get_events(raw) };
+        check_timeout(flags & ffi::EV_PERSIST as c_short != 0, timeout.as_ref())?;
         self.timeout.set(timeout);
         if !self.is_pending() {
             return Ok(());

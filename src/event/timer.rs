@@ -203,7 +203,7 @@ impl TimerRef {
 }
 
 impl Timeout {
-    fn duration(&self) -> Duration {
+    pub(super) fn duration(&self) -> Duration {
         match self {
             Timeout::After(duration) => *duration,
             Timeout::Common(common) => common.duration(),
