@@ -40,6 +40,10 @@
 //! | [`Signal`] | when a signal arrived, from the loop and not from the signal handler |
 //! | [`UserEvent`] | when the program triggers it |
 //! | [`Idle`] | when nothing else is ready |
+#![cfg_attr(
+    feature = "http",
+    doc = "| [`http::Server`] | when a request has come, which it answers at once or later |"
+)]
 //!
 //! # Ownership
 //!
@@ -119,6 +123,11 @@
 //! | `event_base_dump_events`, `event_base_foreach_event` | [`dump`](LoopHandle::dump), [`events`](LoopHandle::events) |
 //! | `event_set_log_callback`, `event_set_fatal_callback` | [`log::set_logger`], [`log::set_fatal_hook`] |
 //! | `evthread_use_pthreads` | done before the first base is made; [`Remote`] |
+#![cfg_attr(
+    feature = "http",
+    doc = "| `evhttp_new`, `evhttp_bind_socket`, `evhttp_set_cb`, `evhttp_set_gencb` | [`http::Server::bind`], [`route`](http::ServerRef::route), [`fallback`](http::ServerRef::fallback) |",
+    doc = "| `evhttp_request_*`, `evhttp_send_reply` | [`http::Request`], [`respond`](http::Request::respond) |"
+)]
 //! | `evbuffer_*`, `bufferevent_*`, `evconnlistener_*`, `evdns_*` | not yet; in [`ffi`] |
 //!
 //! # Features
@@ -140,6 +149,8 @@ mod base;
 mod callback;
 mod error;
 mod event;
+#[cfg(feature = "http")]
+pub mod http;
 mod init;
 pub mod log;
 mod sync;
@@ -159,3 +170,8 @@ pub use event::{
 };
 pub use init::enable_debug_mode;
 pub use version::{supported_methods, version, version_number};
+
+/// The examples of README.md, as tests.
+#[cfg(all(doctest, unix, feature = "http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,29 +1,52 @@
-//! A line on standard output for each request.
+//! A line on standard output for each request, when its answer is sent.
 
+use libevent2::http::Request;
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Sees to it that the request gets its line.
+pub fn watch(request: &Request) {
+    let begun = Instant::now();
+    let peer = request.peer().map(|peer| peer.to_string());
+    let method = request.method().clone();
+    let query = request.query().map(|query| format!("?{query}"));
+    let target = format!("{}{}", request.path(), query.unwrap_or_default());
+    request.on_sent(move |sent| {
+        write(&Line {
+            peer: peer.as_deref().unwrap_or("-"),
+            method: method.as_str(),
+            target: &target,
+            status: sent.status.map_or(0, |status| status.as_u16()),
+            bytes: sent.body_bytes,
+            took: begun.elapsed(),
+            aborted: !sent.complete,
+        });
+    });
+}
 
 /// What a line says of one request.
-pub struct Line<'a> {
-    pub peer: &'a str,
-    pub method: &'a str,
+struct Line<'a> {
+    peer: &'a str,
+    method: &'a str,
     /// As it came, still percent-encoded.
-    pub target: &'a str,
-    pub status: u16,
+    target: &'a str,
+    status: u16,
     /// Of the body.
-    pub bytes: u64,
-    pub took: Duration,
+    bytes: u64,
+    took: Duration,
+    /// The client did not get all of it.
+    aborted: bool,
 }
 
 /// Writes the line. A standard output that is closed or full of errors must not end a server, so
 /// what cannot be written is lost.
-pub fn write(line: &Line<'_>) {
+fn write(line: &Line<'_>) {
     let _ = io::stdout().write_all(format(line, SystemTime::now()).as_bytes());
 }
 
 fn format(line: &Line<'_>, now: SystemTime) -> String {
     format!(
-        "{} {} \"{} {}\" {} {} {}ms\n",
+        "{} {} \"{} {}\" {} {} {}ms{}\n",
         humantime::format_rfc3339_seconds(now),
         line.peer,
         escape(line.method),
@@ -31,6 +54,7 @@ fn format(line: &Line<'_>, now: SystemTime) -> String {
         line.status,
         line.bytes,
         line.took.as_millis(),
+        if line.aborted { " aborted" } else { "" },
     )
 }
 
@@ -60,6 +84,7 @@ mod tests {
             status: 200,
             bytes: 12,
             took: Duration::from_millis(3),
+            aborted: false,
         };
         let text = format(&line, SystemTime::UNIX_EPOCH);
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use clap::{Arg, Command, value_parser};
 use std::path::PathBuf;
+use std::process;
 
 /// What was asked for.
 pub struct Args {
@@ -11,14 +12,25 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads the command line; `--help` and mistakes end the process, the latter with code 2.
-    pub fn parse() -> Self {
-        let mut found = command().get_matches();
-        Args {
+    /// Reads the command line, or says in a line what is wrong with it. `--help` and `--version`
+    /// end the process.
+    pub fn parse() -> Result<Self, String> {
+        let mut found = command().try_get_matches().map_err(|error| {
+            if !error.use_stderr() {
+                let _ = error.print();
+                process::exit(0);
+            }
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            line.trim_start_matches("error: ").to_owned()
+        })?;
+        let bind: String = found.remove_one("bind").expect("it has a default");
+        Ok(Args {
             dir: found.remove_one("DIR").expect("it has a default"),
-            bind: found.remove_one("bind").expect("it has a default"),
+            // As in a URL.
+            bind: bind.trim_matches(['[', ']']).to_owned(),
             port: found.remove_one("port").expect("it has a default"),
-        }
+        })
     }
 }
 
@@ -52,7 +64,7 @@ fn command() -> Command {
         .after_help(
             "Examples:\n  evserve ./public\n  evserve --port 0 --bind ::1 ./public\n\n\
              SIGINT and SIGTERM: no new connections, what is being sent is finished, exit code 0.\n\
-             A second signal ends at once, with exit code 130.",
+             A second signal ends at once, with exit code 130 (SIGINT) or 143 (SIGTERM).",
         )
 }
 

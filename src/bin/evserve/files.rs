@@ -5,7 +5,7 @@
 //! there between the check and the opening.
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions};
 use percent_encoding::percent_decode_str;
 use std::ffi::OsString;
 use std::io;
@@ -87,34 +87,24 @@ impl Folder {
     /// What the path of a request, still percent-encoded and without the query, leads to.
     pub fn find(&self, path: &str) -> Result<Found, Refusal> {
         let names = names(path).ok_or(Refusal::NotFound)?;
-        let relative: PathBuf = names.iter().collect();
         if names.is_empty() {
             return self.folder(Path::new("."));
         }
-        let file = self.open_file(&relative)?;
-        let is_dir = file.metadata()?.is_dir();
-        if !is_dir {
+        let relative: PathBuf = names.iter().collect();
+        match (self.dir.metadata(&relative)?.is_dir(), path.ends_with('/')) {
+            (true, true) => self.folder(&relative),
+            (true, false) => Ok(Found::NeedsSlash),
+            (false, false) => self.file(&relative).map(Found::File),
             // "file.txt/" is not "file.txt".
-            return if path.ends_with('/') {
-                Err(Refusal::NotFound)
-            } else {
-                found(file, &relative).map(Found::File)
-            };
-        }
-        drop(file);
-        if path.ends_with('/') {
-            self.folder(&relative)
-        } else {
-            Ok(Found::NeedsSlash)
+            (false, true) => Err(Refusal::NotFound),
         }
     }
 
     fn folder(&self, relative: &Path) -> Result<Found, Refusal> {
-        let index = relative.join("index.html");
-        match self.open_file(&index) {
-            Ok(file) if file.metadata()?.is_file() => found(file, &index).map(Found::File),
+        match self.file(&relative.join("index.html")) {
+            Ok(index) => Ok(Found::File(index)),
             Err(Refusal::Busy) => Err(Refusal::Busy),
-            _ => self.entries(relative).map(Found::Listing),
+            Err(_) => self.entries(relative).map(Found::Listing),
         }
     }
 
@@ -147,32 +137,30 @@ impl Folder {
         Ok(entries)
     }
 
-    fn open_file(&self, relative: &Path) -> Result<File, Refusal> {
+    /// Opens a regular file. Others are not opened, which has effects for some, and a pipe that
+    /// took the file's place meanwhile is not waited for.
+    fn file(&self, relative: &Path) -> Result<FoundFile, Refusal> {
+        if !self.dir.metadata(relative)?.is_file() {
+            return Err(Refusal::NotFound);
+        }
         let mut options = OpenOptions::new();
         options.read(true);
         #[cfg(unix)]
         {
             use cap_std::fs::OpenOptionsExt;
-            // A pipe without a writer must not stop the server.
             options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
         }
-        Ok(self.dir.open_with(relative, &options)?)
+        let file = self.dir.open_with(relative, &options)?.into_std();
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(Refusal::NotFound);
+        }
+        Ok(FoundFile {
+            modified: meta.modified().ok(),
+            file,
+            mime: mime_of(relative),
+        })
     }
-}
-
-fn found(file: File, name: &Path) -> Result<FoundFile, Refusal> {
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(Refusal::NotFound);
-    }
-    Ok(FoundFile {
-        modified: meta
-            .modified()
-            .ok()
-            .map(cap_std::time::SystemTime::into_std),
-        file: file.into_std(),
-        mime: mime_of(name),
-    })
 }
 
 /// The type by the name's ending; text is taken for UTF-8.
@@ -186,7 +174,7 @@ fn mime_of(name: &Path) -> String {
     }
 }
 
-/// The names that a path is made of, decoded; `None` for one that is never served: hidden names
+/// The names that a path is made of, decoded; `None` for a path that is never served: hidden names
 /// (and with them `.` and `..`), and names that would be more than one name to the system.
 pub fn names(path: &str) -> Option<Vec<OsString>> {
     let segments = path.strip_prefix('/')?.split('/');

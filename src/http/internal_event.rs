@@ -1,0 +1,71 @@
+//! An event for the server's own use: not one of the objects of the base.
+
+use crate::error::{Error, Result};
+use crate::{ffi, time};
+use std::cell::Cell;
+use std::os::raw::{c_short, c_void};
+use std::ptr;
+use std::time::Duration;
+
+pub(super) type Callback = unsafe extern "C" fn(ffi::evutil_socket_t, c_short, *mut c_void);
+
+/// Made with the server, so that there is no failure left when it is needed.
+pub(super) struct InternalEvent(Cell<*mut ffi::event>);
+
+impl InternalEvent {
+    pub(super) fn unset() -> Self {
+        InternalEvent(Cell::new(ptr::null_mut()))
+    }
+
+    /// # Safety
+    /// `base` is alive, and outlives the event; `callback` may be called with `arg` until
+    /// [`free`](Self::free). Called once.
+    pub(super) unsafe fn set(
+        &self,
+        base: *mut ffi::event_base,
+        callback: Callback,
+        arg: *mut c_void,
+    ) -> Result<()> {
+        // SAFETY: the caller's promise.
+        let raw = unsafe { ffi::event_new(base, -1, 0, Some(callback), arg) };
+        if raw.is_null() {
+            return Err(Error::Libevent { op: "event_new" });
+        }
+        self.0.set(raw);
+        Ok(())
+    }
+
+    /// Lets the loop call as soon as it is back from the running callback; once, however often
+    /// it is asked.
+    pub(super) fn trigger(&self) {
+        let raw = self.0.get();
+        if !raw.is_null() {
+            // SAFETY: alive until `free`.
+            unsafe { ffi::event_active(raw, ffi::EV_READ as i32, 1) };
+        }
+    }
+
+    /// Lets the loop call when the time has passed.
+    pub(super) fn trigger_after(&self, delay: Duration) {
+        let raw = self.0.get();
+        if !raw.is_null() {
+            // SAFETY: alive until `free`; the timeval is copied.
+            unsafe { ffi::event_add(raw, &time::timeval(delay)) };
+        }
+    }
+
+    /// Legal in its own callback too.
+    pub(super) fn free(&self) {
+        let raw = self.0.replace(ptr::null_mut());
+        if !raw.is_null() {
+            // SAFETY: ours, alive, freed once.
+            unsafe { ffi::event_free(raw) };
+        }
+    }
+}
+
+impl Drop for InternalEvent {
+    fn drop(&mut self) {
+        self.free();
+    }
+}

@@ -1,0 +1,59 @@
+//! A small HTTP/1.1 server on the event loop, over libevent's evhttp.
+//!
+//! [`Server`] listens and routes; a handler gets each [`Request`] as a value, with its headers and
+//! body already read, and answers it with a [`Response`]: at once, or later from a timer or any
+//! other callback. A request that is dropped unanswered is answered 500.
+//!
+//! ```
+//! use libevent2::EventBase;
+//! use libevent2::http::{Response, Server, StatusCode};
+//!
+//! let mut base = EventBase::new()?;
+//! let server = Server::bind(&base, "127.0.0.1:0")?;
+//! server.route("/hello/{name}", |request| {
+//!     let text = format!("Hello, {}!\n", request.param("name").unwrap_or("you"));
+//!     request.reply(StatusCode::OK, text);
+//! })?;
+//! # let address = server.local_addrs()[0];
+//! # let client = std::thread::spawn(move || {
+//! #     use std::io::{Read, Write};
+//! #     let mut stream = std::net::TcpStream::connect(address).unwrap();
+//! #     stream.write_all(b"GET /hello/Ada HTTP/1.0\r\n\r\n").unwrap();
+//! #     let mut answer = String::new();
+//! #     stream.read_to_string(&mut answer).unwrap();
+//! #     answer
+//! # });
+//! # server.route("/hello/{name}", |request| {
+//! #     request.server().close();
+//! #     let text = format!("Hello, {}!\n", request.param("name").unwrap_or("you"));
+//! #     request.respond(Response::text(text));
+//! # })?;
+//! base.run()?;
+//! # assert!(client.join().unwrap().ends_with("\r\n\r\nHello, Ada!\n"));
+//! # Ok::<(), libevent2::Error>(())
+//! ```
+//!
+//! What evhttp lets through and a server must not is refused here with 400: several or unknown
+//! `Transfer-Encoding`s, one beside a `Content-Length`, several or odd `Content-Length`s, a missing
+//! or doubled `Host`, header names and values that are none. evhttp has no TLS, HTTP/2 or
+//! protection from many slow clients: it is for prototypes and for behind a proxy.
+
+mod exchange;
+mod incoming;
+mod internal_event;
+mod limits;
+mod listener;
+mod request;
+mod response;
+mod routes;
+mod screen;
+mod server;
+mod target;
+
+pub use exchange::Sent;
+pub use limits::Limits;
+pub use request::Request;
+pub use response::{Body, Response};
+pub use server::{Server, ServerRef};
+
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};

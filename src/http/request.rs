@@ -1,0 +1,163 @@
+use super::exchange::{Exchange, Sent};
+use super::incoming::Received;
+use super::target;
+use super::{Body, Response, ServerRef};
+use crate::LoopHandle;
+use crate::callback::CallbackResult;
+use ::http::{HeaderMap, Method, StatusCode, Version};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+/// A request, and the duty to answer it.
+///
+/// It is answered once, by [`respond`](Self::respond) or [`reply`](Self::reply): in the handler,
+/// or at any later time on the loop's thread. Dropped unanswered, it is answered 500. When the
+/// client has gone, or the server or its base, what was read of it can still be looked at, and
+/// answering does nothing.
+#[must_use = "dropping it answers 500"]
+#[doc(alias = "evhttp_request")]
+pub struct Request {
+    exchange: Rc<Exchange>,
+    received: Received,
+    params: Vec<(String, String)>,
+}
+
+impl Request {
+    pub(super) fn new(
+        exchange: Rc<Exchange>,
+        received: Received,
+        params: Vec<(String, String)>,
+    ) -> Self {
+        Request {
+            exchange,
+            received,
+            params,
+        }
+    }
+
+    /// The method.
+    #[doc(alias = "evhttp_request_get_command")]
+    pub fn method(&self) -> &Method {
+        &self.received.method
+    }
+
+    /// The path as the client sent it, percent escapes included, without the query; always
+    /// ASCII. `*` for the `OPTIONS *` of a whole server.
+    #[doc(alias = "evhttp_request_get_uri")]
+    #[doc(alias = "evhttp_request_get_evhttp_uri")]
+    pub fn path(&self) -> &str {
+        &self.received.target.path
+    }
+
+    /// The path with its percent escapes decoded, once. Any bytes may be in it: a `/` or `?`
+    /// that was escaped, a NUL, what is not UTF-8.
+    #[doc(alias = "evhttp_uridecode")]
+    pub fn decoded_path(&self) -> Cow<'_, [u8]> {
+        target::decode(self.path())
+    }
+
+    /// What follows the first `?`, not decoded; `None` without a `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.received.target.query.as_deref()
+    }
+
+    /// The query as a form sends it, decoded: `a=1&b=x+y` is `("a", "1"), ("b", "x y")`. What is
+    /// not UTF-8 becomes U+FFFD.
+    #[doc(alias = "evhttp_parse_query_str")]
+    pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let pairs = self.query().unwrap_or("").split('&');
+        pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (target::decode_form(name), target::decode_form(value))
+        })
+    }
+
+    /// What a `{name}` or `{*name}` of the route's pattern stands for in the path, decoded; what
+    /// is not UTF-8 becomes U+FFFD.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        let found = self.params.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The headers.
+    #[doc(alias = "evhttp_request_get_input_headers")]
+    #[doc(alias = "evhttp_find_header")]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.received.headers
+    }
+
+    /// The whole body; empty when there is none.
+    #[doc(alias = "evhttp_request_get_input_buffer")]
+    pub fn body(&self) -> &[u8] {
+        &self.received.body
+    }
+
+    /// HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.received.version
+    }
+
+    /// The other end of the connection, which may be a proxy; `None` if the system did not say.
+    #[doc(alias = "evhttp_connection_get_peer")]
+    #[doc(alias = "evhttp_connection_get_addr")]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.received.peer
+    }
+
+    /// The loop, to make timers and other objects on.
+    pub fn handle(&self) -> &LoopHandle {
+        self.exchange.server().handle()
+    }
+
+    /// The server that this came to.
+    pub fn server(&self) -> &ServerRef {
+        self.exchange.server()
+    }
+
+    /// Whether the client is known to be gone, so that there is nobody to answer: the connection
+    /// broke, or the client closed it or its sending side.
+    pub fn is_client_gone(&self) -> bool {
+        self.exchange.is_client_gone()
+    }
+
+    /// Runs `hook` once, in a later turn of the loop, when the answer was sent or cannot be:
+    /// for an access log. It does not run when the base goes first.
+    #[doc(alias = "evhttp_request_set_on_complete_cb")]
+    pub fn on_sent<O: CallbackResult>(&self, hook: impl FnOnce(Sent) -> O + 'static) {
+        self.exchange
+            .on_sent(Box::new(move |sent| hook(sent).outcome()));
+    }
+
+    /// Answers. Sending goes on in the background.
+    #[doc(alias = "evhttp_send_reply")]
+    pub fn respond(self, response: Response) {
+        self.exchange.respond(response);
+    }
+
+    /// Answers with a status and a body of bytes or text.
+    pub fn reply(self, status: StatusCode, body: impl Into<Body>) {
+        self.respond(Response::new(status).body(body));
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if !self.exchange.is_answered() {
+            let page = Response::page(StatusCode::INTERNAL_SERVER_ERROR);
+            self.exchange.respond(page);
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("path", &self.path())
+            .field("query", &self.query())
+            .field("peer", &self.peer())
+            .finish_non_exhaustive()
+    }
+}
