@@ -2,6 +2,10 @@
 
 mod common;
 
+#[cfg(feature = "http")]
+#[path = "../examples/hello_http.rs"]
+#[allow(dead_code, reason = "its main waits for Ctrl-C")]
+mod hello_http;
 #[path = "../examples/port_from_c.rs"]
 mod port_from_c;
 #[path = "../examples/readable.rs"]
@@ -44,4 +48,38 @@ fn remote_ends_when_the_work_is_done() {
 fn port_from_c_ends_after_its_ticks() {
     let _watchdog = common::bounded();
     port_from_c::main().unwrap();
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn hello_http_answers() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    let _watchdog = common::bounded();
+    let mut base = libevent2::EventBase::new().unwrap();
+    let server = hello_http::serve(&base, "127.0.0.1:0").unwrap();
+    let address = server.local_addrs()[0];
+    let remote = base.remote().unwrap();
+    let client = std::thread::spawn(move || {
+        let answers = ["/hello/Ada", "/slow", "/else"].map(|path| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            (head[9..12].to_owned(), body.to_owned())
+        });
+        remote.stop().unwrap();
+        answers
+    });
+    base.run().unwrap();
+    let answers = client.join().unwrap();
+    let expected = [
+        ("200", "Hello, Ada!\n"),
+        ("200", "That took a while.\n"),
+        ("404", "There is no /else.\n"),
+    ];
+    let expected = expected.map(|(status, body)| (status.to_owned(), body.to_owned()));
+    assert_eq!(answers, expected);
 }
