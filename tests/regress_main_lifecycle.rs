@@ -179,6 +179,8 @@ fn bad_assign() {
     // The same for a base: a flag by force does not take its locks away.
     let no_lock = ConfigFlags::from_bits_retain(ffi::EVENT_BASE_FLAG_NOLOCK);
     let mut locked = EventConfig::new().flags(no_lock).build().unwrap();
+    // A base with locks has one event of libevent's own, by which other threads wake it.
+    assert_eq!(locked.events().unwrap().len(), base.events().unwrap().len());
     let remote = locked.remote().unwrap();
     let thread = std::thread::spawn(move || remote.post(|handle| handle.exit()).unwrap());
     assert_eq!(locked.run_until_exit().unwrap(), LoopEnd::Exit);
