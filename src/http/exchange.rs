@@ -50,6 +50,7 @@ pub(super) type SentHook = Box<dyn FnOnce(Sent) -> Outcome>;
 pub(super) type Finished = (SentHook, Sent);
 
 pub(super) struct Exchange {
+    me: Weak<Exchange>,
     server: Rc<ServerRef>,
     /// Null once C's part is over.
     req: Cell<*mut ffi::evhttp_request>,
@@ -77,7 +78,8 @@ impl Exchange {
     /// # Safety
     /// Called from the generic callback of `server`'s evhttp, which was given `req`.
     pub(super) unsafe fn begin(server: &Rc<ServerRef>, req: *mut ffi::evhttp_request) -> Rc<Self> {
-        let exchange = Rc::new(Exchange {
+        let exchange = Rc::new_cyclic(|me| Exchange {
+            me: me.clone(),
             server: Rc::clone(server),
             req: Cell::new(req),
             key: Cell::new(usize::MAX),
@@ -113,7 +115,7 @@ impl Exchange {
 
     /// What C's data pointers are.
     fn arg(&self) -> *mut c_void {
-        ptr::from_ref(self).cast_mut().cast()
+        self.me.as_ptr().cast_mut().cast()
     }
 
     pub(super) fn server(&self) -> &ServerRef {
@@ -369,7 +371,7 @@ fn borrow_socket(fd: ffi::evutil_socket_t) -> ManuallyDrop<TcpStream> {
 /// `arg` is the data pointer of an exchange that is not done.
 unsafe fn retain(arg: *mut c_void) -> Rc<Exchange> {
     let exchange = arg.cast_const().cast::<Exchange>();
-    // SAFETY: it points into an Rc (see `arg`), on which the server's list has a count.
+    // SAFETY: it is what an Rc points at (see `arg`), on which the server's list has a count.
     unsafe {
         Rc::increment_strong_count(exchange);
         Rc::from_raw(exchange)
