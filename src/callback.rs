@@ -1,9 +1,7 @@
-//! What a callback may return, and how a callback that failed reaches the program.
+//! What a callback may return, and what becomes of one that fails.
 
-use crate::base::Inner;
 use crate::error::BoxError;
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a callback may return: nothing, or a `Result` whose error the base then treats by its
 /// policy (see [`LoopHandle::on_error`](crate::LoopHandle::on_error)).
@@ -34,17 +32,4 @@ impl<E: Into<BoxError>> CallbackResult for Result<(), E> {
 pub(crate) enum Failure {
     Panic(Box<dyn Any + Send>),
     Error(BoxError),
-}
-
-/// Runs code of the user's on behalf of C: a panic or an error ends up in the base instead of in
-/// C's frames.
-pub(crate) fn guard<O: CallbackResult>(base: &Inner, f: impl FnOnce() -> O) {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(result) => {
-            if let Err(error) = result.outcome() {
-                base.failed(error);
-            }
-        }
-        Err(payload) => base.panicked(payload),
-    }
 }

@@ -2,7 +2,7 @@
 //! failure of a callback.
 
 use super::remote;
-use crate::callback::{Failure, guard};
+use crate::callback::{CallbackResult, Failure};
 use crate::error::{BoxError, Error, Result};
 use crate::ffi;
 use crate::{Kind, LoopHandle};
@@ -197,6 +197,19 @@ impl Inner {
         self.callbacks.get()
     }
 
+    /// Runs code of the user's on behalf of C: a panic or an error ends up here instead of in
+    /// C's frames.
+    pub(crate) fn guard<O: CallbackResult>(&self, f: impl FnOnce() -> O) {
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(result) => {
+                if let Err(error) = result.outcome() {
+                    self.failed(error);
+                }
+            }
+            Err(payload) => self.panicked(payload),
+        }
+    }
+
     /// A callback panicked: the first payload is kept and the loop stops.
     #[cold]
     pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) {
@@ -209,7 +222,7 @@ impl Inner {
         let Some(mut handler) = self.error_handler.take() else {
             return self.fail(Failure::Error(error));
         };
-        guard(self, || handler(&self.handle(), error));
+        self.guard(|| handler(&self.handle(), error));
         // One that was set meanwhile stays.
         let mut slot = self.error_handler.borrow_mut();
         let old = if slot.is_none() && !self.closing.get() {
@@ -219,7 +232,7 @@ impl Inner {
             Some(handler)
         };
         drop(slot);
-        guard(self, || drop(old));
+        self.guard(|| drop(old));
     }
 
     fn fail(&self, failure: Failure) {
@@ -288,7 +301,7 @@ impl Inner {
     /// hook that one of them adds waits for the next end.
     pub(super) fn run_exit_hooks(&self, handle: &LoopHandle) {
         for hook in self.exit_hooks.take().into_iter().rev() {
-            guard(self, || hook(handle));
+            self.guard(|| hook(handle));
         }
     }
 
@@ -304,7 +317,7 @@ impl Inner {
     pub(super) fn close_objects(&self) {
         self.closing.set(true);
         if let Some(remote) = self.remote.get() {
-            guard(self, || remote.close());
+            self.guard(|| remote.close());
         }
         loop {
             let keys: Vec<usize> = self.objects.borrow().iter().map(|(key, _)| key).collect();
@@ -314,7 +327,7 @@ impl Inner {
             for key in keys {
                 // None: the end of another object has closed it.
                 let object = self.remove_object(key);
-                guard(self, || {
+                self.guard(|| {
                     if let Some(object) = object {
                         object.close();
                     }
@@ -322,7 +335,7 @@ impl Inner {
             }
         }
         let left = (self.error_handler.take(), self.exit_hooks.take());
-        guard(self, || drop(left));
+        self.guard(|| drop(left));
     }
 
     /// Marks the C base as gone.

@@ -3,7 +3,7 @@
 
 use super::Inner;
 use crate::LoopHandle;
-use crate::callback::{CallbackResult, guard};
+use crate::callback::CallbackResult;
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::sync::lock;
@@ -203,11 +203,11 @@ unsafe extern "C" fn on_wake(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_vo
     let mut jobs = shared.take_jobs().into_iter();
     for job in jobs.by_ref() {
         handle.inner().count_callback();
-        guard(handle.inner(), || job(&handle));
+        handle.inner().guard(|| job(&handle));
         if handle.inner().is_stopping() {
             break;
         }
     }
     // Jobs that are dropped here are the user's code too.
-    guard(handle.inner(), || shared.end_turn(jobs));
+    handle.inner().guard(|| shared.end_turn(jobs));
 }

@@ -9,7 +9,7 @@
 //! - `call` looks at the state when the handler has returned, and does what was noted.
 
 use crate::base::{Inner, Kind, Live};
-use crate::callback::{CallbackResult, Outcome, guard};
+use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::any::Any;
@@ -166,7 +166,7 @@ where
             None => (handler, None),
         };
         self.this.replacement().0.set(Some(next));
-        guard(core.handle().inner(), || drop(old));
+        core.handle().inner().guard(|| drop(old));
         match result {
             Ok(()) => self.settle(),
             Err(payload) => resume_unwind(payload),
@@ -208,7 +208,7 @@ where
     fn panicked(&self, payload: Box<dyn Any + Send>) {
         let base = self.this.handle().inner();
         base.panicked(payload);
-        guard(base, || self.settle());
+        base.guard(|| self.settle());
     }
 }
 
@@ -242,7 +242,7 @@ where
 #[inline(never)]
 fn release<R: EventRef, F: 'static>(node: Rc<Node<R, F>>) {
     let base: Rc<Inner> = Rc::clone(node.this.handle().inner());
-    guard(&base, || drop(node));
+    base.guard(|| drop(node));
 }
 
 /// Makes the C event and ties it to its node. It is not pending yet.

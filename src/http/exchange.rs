@@ -15,7 +15,7 @@
 use super::response::{Content, Framed};
 use super::{Response, ServerRef, StatusCode};
 use crate::base::{Kind, Live};
-use crate::callback::{Outcome, guard};
+use crate::callback::Outcome;
 use crate::{ffi, time};
 use ::http::{HeaderMap, HeaderName};
 use std::cell::Cell;
@@ -390,7 +390,11 @@ unsafe extern "C" fn on_complete(req: *mut ffi::evhttp_request, arg: *mut c_void
         let stream = ffi::evhttp_connection_get_bufferevent(connection);
         ffi::bufferevent_set_timeouts(stream, &idle, &idle);
     }
-    guard(exchange.server.handle().inner(), || exchange.done(0, true));
+    exchange
+        .server
+        .handle()
+        .inner()
+        .guard(|| exchange.done(0, true));
 }
 
 /// The connection is going down, and with it the request.
@@ -407,7 +411,7 @@ unsafe extern "C" fn on_connection_closed(
         let stream = ffi::evhttp_connection_get_bufferevent(connection);
         ffi::evbuffer_get_length(ffi::bufferevent_get_output(stream))
     };
-    guard(exchange.server.handle().inner(), || {
+    exchange.server.handle().inner().guard(|| {
         exchange.done(unsent as u64, false);
     });
     // SAFETY: not freed yet. Without a connection it was left to us, to be freed in this way;
@@ -430,6 +434,10 @@ unsafe extern "C" fn on_drained(connection: *mut ffi::evhttp_connection, arg: *m
         ffi::evbuffer_get_length(ffi::bufferevent_get_output(stream))
     };
     if waiting == 0 {
-        guard(exchange.server.handle().inner(), || exchange.send_more());
+        exchange
+            .server
+            .handle()
+            .inner()
+            .guard(|| exchange.send_more());
     }
 }

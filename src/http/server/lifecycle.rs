@@ -2,7 +2,6 @@
 
 use super::ServerRef;
 use crate::base::{Kind, Live};
-use crate::callback::guard;
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::http::exchange::{self, Exchange};
@@ -56,7 +55,7 @@ impl ServerRef {
         };
         let request = Request::new(exchange, received, params);
         self.running.set(self.running.get() + 1);
-        guard(self.base.inner(), || match handler.try_borrow_mut() {
+        self.base.inner().guard(|| match handler.try_borrow_mut() {
             Ok(mut handler) => handler(request),
             Err(_) => {
                 // A loop inside the handler.
@@ -65,7 +64,7 @@ impl ServerRef {
             }
         });
         // It may have been replaced meanwhile.
-        guard(self.base.inner(), || drop(handler));
+        self.base.inner().guard(|| drop(handler));
         self.running.set(self.running.get() - 1);
         if self.is_closing() {
             self.settle.trigger();
@@ -83,7 +82,7 @@ impl ServerRef {
                 break;
             }
             for (hook, sent) in finished {
-                guard(self.base.inner(), || hook(sent));
+                self.base.inner().guard(|| hook(sent));
             }
         }
         let base_gone = self.hold.take();
@@ -92,7 +91,7 @@ impl ServerRef {
             self.free();
             let hook = self.on_closed.take().filter(|_| base_gone.is_none());
             if let Some(hook) = hook {
-                guard(self.base.inner(), || hook(&self.base));
+                self.base.inner().guard(|| hook(&self.base));
             }
         }
         drop(base_gone);
@@ -113,7 +112,7 @@ impl ServerRef {
         drop(sockets);
         let inner = self.base.inner();
         let left = (self.routes.take(), self.finished.take());
-        guard(inner, || drop(left));
+        inner.guard(|| drop(left));
         drop(inner.remove_object(self.key.replace(usize::MAX)));
     }
 }
