@@ -1,7 +1,12 @@
 //! What libevent has to say: its messages, and its last words.
 //!
 //! Both hooks are of the whole process. Without them libevent writes to standard error.
+//!
+//! libevent speaks in the middle of its work, with its locks held and its lists half changed, so
+//! no code of the program's may run then: it could reach an event through a thread-local and free
+//! it under C's hands. Hooks run on a thread of their own, to which nothing of a loop can get.
 
+use crate::error::{Error, Result};
 use crate::ffi;
 use crate::sync::lock;
 use std::cell::Cell;
@@ -9,7 +14,11 @@ use std::ffi::CStr;
 use std::os::raw::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::abort;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// How important a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,23 +37,38 @@ pub enum Level {
     Error,
 }
 
-type Logger = Arc<dyn Fn(Level, &str) + Send + Sync>;
-type FatalHook = Arc<dyn Fn(i32) + Send + Sync>;
+/// How long a dying process waits for a hook.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
-static LOGGER: Mutex<Option<(u64, Logger)>> = Mutex::new(None);
-static FATAL: Mutex<Option<(u64, FatalHook)>> = Mutex::new(None);
-
-thread_local! {
-    /// Whether this thread runs a logger: a message from inside one is dropped.
-    static LOGGING: Cell<bool> = const { Cell::new(false) };
+enum Item {
+    Message(Level, String),
+    /// Dropped when all that came before was handled.
+    Flush(Sender<()>),
 }
 
-/// Takes its hook away when dropped, unless another one has taken its place.
+type FatalHook = Box<dyn FnOnce(i32) + Send>;
+
+/// A hook, and which call has set it.
+struct Hook<T> {
+    id: u64,
+    hook: T,
+}
+
+static LOGGER: Mutex<Option<Hook<Sender<Item>>>> = Mutex::new(None);
+static FATAL: Mutex<Option<Hook<FatalHook>>> = Mutex::new(None);
+
+thread_local! {
+    /// Whether this is the thread of a logger: what it makes libevent say is dropped.
+    static IS_LOGGER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Takes its hook away when dropped, unless another one has taken its place; a logger has
+/// handled all messages then.
 #[derive(Debug)]
 #[must_use = "dropping it takes the hook away"]
 pub struct HookGuard {
     id: u64,
-    fatal: bool,
+    logger: Option<JoinHandle<()>>,
 }
 
 impl HookGuard {
@@ -56,69 +80,119 @@ impl HookGuard {
 
 impl Drop for HookGuard {
     fn drop(&mut self) {
-        if self.fatal {
-            remove(&FATAL, self.id, || {});
-        } else {
-            // SAFETY: NULL brings back libevent's own way.
-            remove(&LOGGER, self.id, || unsafe {
-                ffi::event_set_log_callback(None)
-            });
+        let Some(logger) = self.logger.take() else {
+            return drop(take(&mut lock(&FATAL), self.id));
+        };
+        let mut hook = lock(&LOGGER);
+        if let Some(sender) = take(&mut hook, self.id) {
+            // SAFETY: NULL brings back libevent's own way. No other logger can come meanwhile.
+            unsafe { ffi::event_set_log_callback(None) };
+            drop(sender);
+        }
+        drop(hook);
+        if logger.thread().id() != thread::current().id() {
+            // It catches the logger's panics.
+            let _ = logger.join();
         }
     }
 }
 
-/// Takes the hook away if it is still the one with this id, and tells C while no other can come.
-fn remove<T>(hook: &Mutex<Option<(u64, T)>>, id: u64, tell: impl FnOnce()) {
-    let mut hook = lock(hook);
-    if hook.as_ref().is_some_and(|(there, _)| *there == id) {
-        let old = hook.take();
-        tell();
-        drop(hook);
-        drop(old);
-    }
+/// The hook, if it is still the one with this id.
+fn take<T>(slot: &mut Option<Hook<T>>, id: u64) -> Option<T> {
+    slot.take_if(|hook| hook.id == id).map(|hook| hook.hook)
 }
 
 fn next_id() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Sends libevent's messages to `logger`, which may be called from any thread that uses
-/// libevent, and with its locks held: it must not use libevent. A panic in it is swallowed.
+/// Sends libevent's messages, from whatever thread they come, to `logger`, which gets them one
+/// after the other on a thread of its own, shortly after they were made; [`flush`] waits for it.
+/// A panic in it is swallowed. What it makes libevent say itself is not logged.
+///
+/// Set it before other threads use libevent: C keeps it in a variable without a lock. A child
+/// process that `fork` made has no logger's thread: it has to set a logger of its own.
 ///
 /// ```
 /// use libevent2::log;
 ///
-/// let _guard = log::set_logger(|level, message| eprintln!("{level:?}: {message}"));
+/// let _guard = log::set_logger(|level, message| eprintln!("{level:?}: {message}"))?;
+/// # Ok::<(), libevent2::Error>(())
 /// ```
+///
+/// # Errors
+/// [`Error::Os`] when the system has no thread to give.
 #[doc(alias = "event_set_log_callback")]
-pub fn set_logger(logger: impl Fn(Level, &str) + Send + Sync + 'static) -> HookGuard {
+pub fn set_logger(logger: impl FnMut(Level, &str) + Send + 'static) -> Result<HookGuard> {
     let id = next_id();
-    let new: (u64, Logger) = (id, Arc::new(logger));
-    let mut hook = lock(&LOGGER);
-    let old = hook.replace(new);
+    let (sender, items) = channel();
+    let thread = thread::Builder::new()
+        .name("libevent-log".to_owned())
+        .spawn(move || handle(items, logger))
+        .map_err(|source| Error::Os {
+            op: "starting the logger's thread".to_owned(),
+            source,
+        })?;
+    let hook = Hook { id, hook: sender };
+    let mut slot = lock(&LOGGER);
+    let old = slot.replace(hook);
     // SAFETY: the function lives for ever.
     unsafe { ffi::event_set_log_callback(Some(on_log)) };
-    drop(hook);
+    drop(slot);
     drop(old);
-    HookGuard { id, fatal: false }
+    Ok(HookGuard {
+        id,
+        logger: Some(thread),
+    })
 }
 
-/// Runs `hook` with libevent's error code when it finds something it cannot go on from; then
-/// the process is aborted, as its state is not to be trusted.
+/// The logger's thread.
+fn handle(items: Receiver<Item>, mut logger: impl FnMut(Level, &str)) {
+    IS_LOGGER.set(true);
+    for item in items {
+        match item {
+            Item::Message(level, text) => {
+                let _ = catch_unwind(AssertUnwindSafe(|| logger(level, &text)));
+            }
+            Item::Flush(done) => drop(done),
+        }
+    }
+}
+
+/// Waits until the logger has handled all messages made before.
+pub fn flush() {
+    if let Some(handled) = ask_to_flush() {
+        // It ends when the other side is dropped.
+        let _ = handled.recv();
+    }
+}
+
+fn ask_to_flush() -> Option<Receiver<()>> {
+    if IS_LOGGER.get() {
+        return None;
+    }
+    let (done, handled) = channel();
+    let slot = lock(&LOGGER);
+    slot.as_ref()?.hook.send(Item::Flush(done)).ok()?;
+    Some(handled)
+}
+
+/// Runs `hook` with libevent's error code when it finds something it cannot go on from, on a
+/// thread of its own, for five seconds at most; then the process is aborted, as its state is not
+/// to be trusted.
 #[doc(alias = "event_set_fatal_callback")]
-pub fn set_fatal_hook(hook: impl Fn(i32) + Send + Sync + 'static) -> HookGuard {
+pub fn set_fatal_hook(hook: impl FnOnce(i32) + Send + 'static) -> HookGuard {
     let id = next_id();
-    let new: (u64, FatalHook) = (id, Arc::new(hook));
+    let hook: FatalHook = Box::new(hook);
     let mut slot = lock(&FATAL);
-    let old = slot.replace(new);
+    let old = slot.replace(Hook { id, hook });
     // SAFETY: the function lives for ever. It stays set when the hook goes: aborting is better
     // than C's exit(), which runs destructors while libevent's locks are held.
     unsafe { ffi::event_set_fatal_callback(Some(on_fatal)) };
     drop(slot);
     drop(old);
-    HookGuard { id, fatal: true }
+    HookGuard { id, logger: None }
 }
 
 /// Switches libevent's debug messages on or off: very many of them.
@@ -134,7 +208,7 @@ pub fn enable_debug(on: bool) {
 }
 
 unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
-    if message.is_null() || LOGGING.replace(true) {
+    if message.is_null() || IS_LOGGER.get() {
         return;
     }
     // libevent's callers look at it after the message.
@@ -145,28 +219,38 @@ unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
         ffi::EVENT_LOG_WARN => Level::Warning,
         _ => Level::Error,
     };
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        let hook = lock(&LOGGER);
-        let logger = hook.as_ref().map(|(_, logger)| Arc::clone(logger));
-        drop(hook);
-        if let Some(logger) = logger {
-            // SAFETY: not NULL, and a C string that lives for this call.
-            logger(level, &unsafe { CStr::from_ptr(message) }.to_string_lossy());
-        }
-    }));
-    LOGGING.set(false);
+    // SAFETY: not NULL, and a C string that lives for this call.
+    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy();
+    if let Some(logger) = &*lock(&LOGGER) {
+        // It fails only when the logger's thread is gone, and nobody is left to tell.
+        let _ = logger.hook.send(Item::Message(level, text.into_owned()));
+    }
     ffi::EVUTIL_SET_SOCKET_ERROR(errno);
 }
 
 unsafe extern "C" fn on_fatal(code: c_int) {
     let _ = catch_unwind(|| {
-        let slot = lock(&FATAL);
-        let hook = slot.as_ref().map(|(_, hook)| Arc::clone(hook));
-        // The hook may change the hooks, or fail once more.
-        drop(slot);
-        if let Some(hook) = hook {
-            hook(code);
+        let hook = lock(&FATAL).take();
+        if let Some(Hook { hook, .. }) = hook {
+            wait_for(move || hook(code));
+        }
+        // The message that tells why comes before this call.
+        if let Some(handled) = ask_to_flush() {
+            let _ = handled.recv_timeout(LAST_WORDS);
         }
     });
     abort();
+}
+
+/// Runs `last` on another thread, and waits as long as a dying process can.
+fn wait_for(last: impl FnOnce() + Send + 'static) {
+    let (running, ended) = channel::<()>();
+    let thread = thread::Builder::new().spawn(move || {
+        let _running = running;
+        last();
+    });
+    if thread.is_ok() {
+        // Nobody sends: this ends when the thread does, or when it has taken too long.
+        let _ = ended.recv_timeout(LAST_WORDS);
+    }
 }

@@ -6,10 +6,15 @@
 mod regress;
 
 use libevent2::log::{self, Level};
-use libevent2::{EventBase, UserEvent, enable_debug_mode, ffi};
+use libevent2::{
+    Event, EventBase, EventBuilder, EventConfig, Interest, UserEvent, enable_debug_mode, ffi,
+};
 use regress::alone;
+use std::cell::RefCell;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 /// Makes libevent warn: a loop cannot be run inside itself.
@@ -23,6 +28,7 @@ fn provoke_a_warning() {
     .unwrap();
     event.trigger().unwrap();
     base.run().unwrap();
+    log::flush();
 }
 
 type Messages = Arc<Mutex<Vec<(Level, String)>>>;
@@ -40,14 +46,14 @@ fn a_logger_gets_the_messages_until_its_guard_is_dropped() {
         "a_logger_gets_the_messages_until_its_guard_is_dropped",
         || {
             let (first, logger) = collecting();
-            let first_guard = log::set_logger(logger);
+            let first_guard = log::set_logger(logger).unwrap();
             provoke_a_warning();
             let text = "event_base_loop: reentrant invocation.  Only one event_base_loop can run on each event_base at once.";
             assert_eq!(*first.lock().unwrap(), [(Level::Warning, text.to_owned())]);
 
             // Another takes its place; the guard of the first has nothing to take away any more.
             let (second, logger) = collecting();
-            let second_guard = log::set_logger(logger);
+            let second_guard = log::set_logger(logger).unwrap();
             drop(first_guard);
             provoke_a_warning();
             assert_eq!(
@@ -65,11 +71,46 @@ fn a_logger_gets_the_messages_until_its_guard_is_dropped() {
     );
 }
 
+/// T41: C speaks in the middle of its work. On the thread of the loop a logger could free what C
+/// still uses, and wait for ever for a lock that C holds.
+#[test]
+fn a_logger_cannot_reach_the_loop_that_libevent_speaks_of() {
+    thread_local!(static EVENT: RefCell<Option<Event<File>>> = RefCell::default());
+    alone(
+        "a_logger_cannot_reach_the_loop_that_libevent_speaks_of",
+        || {
+            for config in [EventConfig::new(), EventConfig::new().no_lock()] {
+                let base = config.build().unwrap();
+                if base.method() != "epoll" {
+                    // Others do not refuse the file, and so say nothing.
+                    return;
+                }
+                let remote = base.remote();
+                let (seen, logged) = channel();
+                let _guard = log::set_logger(move |_, _| {
+                    // It may use libevent: it waits until the loop's thread is through.
+                    let posted = remote.as_ref().map(|remote| remote.wake().is_ok());
+                    let found = EVENT.with_borrow(Option::is_some);
+                    seen.send((found, posted.unwrap_or(true))).unwrap();
+                })
+                .unwrap();
+                let file = File::open("/dev/null").unwrap();
+                let event = EventBuilder::new(Interest::READ).paused();
+                let event = event.build(&base, file, |_, _| ()).unwrap();
+                EVENT.set(Some(event));
+                EVENT.with_borrow(|event| event.as_ref().unwrap().add().unwrap_err());
+                assert_eq!(logged.recv().unwrap(), (false, true));
+                EVENT.take();
+            }
+        },
+    );
+}
+
 /// T41: it is C that calls, with a lock held.
 #[test]
 fn a_panic_in_a_logger_goes_nowhere() {
     alone("a_panic_in_a_logger_goes_nowhere", || {
-        let _guard = log::set_logger(|_, text| panic!("{text}"));
+        let _guard = log::set_logger(|_, text| panic!("{text}")).unwrap();
         provoke_a_warning();
         provoke_a_warning();
     });
@@ -83,7 +124,8 @@ fn a_message_from_inside_a_logger_is_dropped() {
         let _guard = log::set_logger(move |level, text| {
             logger(level, text);
             provoke_a_warning();
-        });
+        })
+        .unwrap();
         provoke_a_warning();
         assert_eq!(messages.lock().unwrap().len(), 1);
     });

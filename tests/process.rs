@@ -47,11 +47,13 @@ fn what_a_logger_does_to_errno_does_not_change_the_error() {
     let guard = log::set_logger(move |_, _| {
         File::open("/no such file").unwrap_err();
         counted.fetch_add(1, Relaxed);
-    });
+    })
+    .unwrap();
     let base = EventBase::new().unwrap();
     if base.method() == "epoll" {
         let error = refused_by_epoll(&base);
         assert_eq!(error.io().unwrap().kind(), io::ErrorKind::PermissionDenied);
+        log::flush();
         assert_eq!(called.load(Relaxed), 1);
     }
     drop(guard);
@@ -63,7 +65,7 @@ fn a_logger_may_be_called_set_and_taken_away_from_many_threads() {
     let _bound = bounded();
     let _one = LOGGER.lock().unwrap_or_else(PoisonError::into_inner);
     let called = Arc::new(AtomicUsize::new(0));
-    let outer = log::set_logger(|_, _| ());
+    let outer = log::set_logger(|_, _| ()).unwrap();
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let called = called.clone();
@@ -73,7 +75,8 @@ fn a_logger_may_be_called_set_and_taken_away_from_many_threads() {
                     let called = called.clone();
                     let guard = log::set_logger(move |_, _| {
                         called.fetch_add(1, Relaxed);
-                    });
+                    })
+                    .unwrap();
                     if base.method() == "epoll" {
                         refused_by_epoll(&base);
                     }

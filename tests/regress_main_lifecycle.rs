@@ -190,7 +190,7 @@ fn bad_assign() {
 #[test]
 fn bad_reentrant() {
     let _watchdog = bounded();
-    let _quiet = log::set_logger(|_, _| ());
+    let _quiet = log::set_logger(|_, _| ()).unwrap();
     let base = Rc::new(RefCell::new(EventBase::new().unwrap()));
     let handle = base.borrow().handle().clone();
     let runs = count();

@@ -177,7 +177,7 @@ fn common_timeout() {
 #[test]
 fn common_timeout_queues_are_shared_and_limited() {
     let _watchdog = bounded();
-    let _quiet = log::set_logger(|_, _| ());
+    let _quiet = log::set_logger(|_, _| ()).unwrap();
     let base = EventBase::new().unwrap();
     // One duration, however it is written, is one queue of the 256.
     for _ in 0..300 {

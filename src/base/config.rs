@@ -160,7 +160,8 @@ impl EventConfig {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a number that is out of range or a method name with a NUL,
-    /// [`Error::Unsupported`] when no back end is left that meets the requirements.
+    /// [`Error::Unsupported`] when no back end is left that meets the requirements,
+    /// [`Error::Os`] when the process has no descriptors left.
     #[doc(alias = "event_base_new_with_config")]
     pub fn build(&self) -> Result<EventBase> {
         let priorities = self.priorities.unwrap_or(DEFAULT_PRIORITIES);
@@ -170,6 +171,7 @@ impl EventConfig {
                 format!("{priorities} is not between 1 and 256"),
             ));
         }
+        check_descriptors()?;
         init::before_first_base(!self.no_lock)?;
         let config = self.to_c()?;
         // SAFETY: the config is alive, and copied by the call.
@@ -231,6 +233,27 @@ impl EventConfig {
         }
         Ok(config)
     }
+}
+
+/// Without descriptors for its own use (at most six) C ends the process instead of failing.
+#[cfg(unix)]
+fn check_descriptors() -> Result<()> {
+    use std::os::unix::net::UnixStream;
+    let pair = || UnixStream::pair();
+    match (pair(), pair(), pair()) {
+        (Ok(_), Ok(_), Ok(_)) => Ok(()),
+        (first, second, third) => {
+            let failed = first.and(second).and(third);
+            let source = failed.expect_err("one of them is none");
+            let op = "event_base_new".to_owned();
+            Err(Error::Os { op, source })
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn check_descriptors() -> Result<()> {
+    Ok(())
 }
 
 /// C's config, freed on every path.

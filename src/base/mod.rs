@@ -66,7 +66,8 @@ impl EventBase {
     /// 1 (normal, what every object gets) and 2 (idle work).
     ///
     /// # Errors
-    /// [`Error::Libevent`] when no back end can be set up (out of descriptors or of memory).
+    /// [`Error::Os`] when the process has no descriptors left, [`Error::Unsupported`] when no back
+    /// end can be set up.
     #[doc(alias = "event_base_new")]
     pub fn new() -> Result<Self> {
         EventConfig::new().build()

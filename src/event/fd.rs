@@ -378,6 +378,9 @@ impl<S: 'static> EventRef<S> {
         // SAFETY: the event is alive.
         let flags = unsafe { ffi::event_get_events(raw) };
         check_timeout(flags & ffi::EV_PERSIST as c_short != 0, timeout.as_ref())?;
+        if let Some(Timeout::Common(common)) = &timeout {
+            common.timeval(self.core.handle())?;
+        }
         self.timeout.set(timeout);
         if !self.is_pending() {
             return Ok(());

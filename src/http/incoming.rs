@@ -119,14 +119,25 @@ unsafe fn headers(list: *const ffi::evkeyvalq) -> Option<HeaderMap> {
 /// # Safety
 /// `buffer` is alive.
 unsafe fn drain(buffer: *mut ffi::evbuffer) -> Vec<u8> {
-    // SAFETY: `removed` bytes of the Vec's capacity, which is the buffer's length, are written.
-    unsafe {
-        let len = ffi::evbuffer_get_length(buffer);
-        let mut body = Vec::<u8>::with_capacity(len);
-        let removed = ffi::evbuffer_remove(buffer, body.as_mut_ptr().cast(), len);
-        body.set_len(usize::try_from(removed).unwrap_or(0));
-        body
+    /// C counts what it removed in an int.
+    const AT_ONCE: usize = 1 << 30;
+    // SAFETY: alive.
+    let len = unsafe { ffi::evbuffer_get_length(buffer) };
+    let mut body = Vec::<u8>::with_capacity(len);
+    while body.len() < len {
+        let room = (len - body.len()).min(AT_ONCE);
+        // SAFETY: alive; there is room for as many bytes behind those that are there, and as many
+        // as it says are written.
+        unsafe {
+            let end = body.as_mut_ptr().add(body.len());
+            let removed = ffi::evbuffer_remove(buffer, end.cast(), room);
+            let Ok(removed @ 1..) = usize::try_from(removed) else {
+                break;
+            };
+            body.set_len(body.len() + removed);
+        }
     }
+    body
 }
 
 /// # Safety

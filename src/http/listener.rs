@@ -83,6 +83,19 @@ impl Socket {
         unsafe { ffi::evhttp_del_accept_socket(http, self.bound) };
     }
 
+    /// Leaves errors to C's own way.
+    ///
+    /// # Safety
+    /// The evhttp that it was made for is alive.
+    pub(super) unsafe fn forget_owner(&self) {
+        // SAFETY: alive as long as the evhttp is, unless closed, which takes `self`.
+        unsafe {
+            ffi::evconnlistener_set_error_cb(self.listener, None);
+            // It may be pausing, and nobody else would end that.
+            ffi::evconnlistener_enable(self.listener);
+        }
+    }
+
     /// Accepts again after a pause.
     ///
     /// # Safety

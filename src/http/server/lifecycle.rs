@@ -25,26 +25,45 @@ const METHODS: u32 = (ffi::EVHTTP_REQ_GET
 
 impl ServerRef {
     pub(super) fn create(&self, raw_base: *mut ffi::event_base) -> Result<()> {
-        let arg = self.me.as_ptr().cast_mut().cast::<c_void>();
-        // SAFETY: the base is alive, and `arg` is valid until the server is freed, with which
-        // these go: until then its owner, the base or `hold` has a count on it.
-        let raw = unsafe {
-            self.settle.set(raw_base, on_settle, arg)?;
-            self.resume.set(raw_base, on_resume, arg)?;
-            ffi::evhttp_new(raw_base)
-        };
+        // SAFETY: the base is alive.
+        let raw = unsafe { ffi::evhttp_new(raw_base) };
         if raw.is_null() {
             return Err(Error::Libevent { op: "evhttp_new" });
         }
-        self.raw.set(raw);
-        // SAFETY: alive and ours. A NULL content type is one that C does not add, nor point to.
+        // SAFETY: alive and ours, without connections. A NULL content type is one that C does
+        // not add, nor point to.
         unsafe {
-            ffi::evhttp_set_gencb(raw, Some(on_request), arg);
             ffi::evhttp_set_bevcb(raw, Some(new_stream), ptr::null_mut());
             ffi::evhttp_set_allowed_methods(raw, METHODS as _);
             ffi::evhttp_set_default_content_type(raw, ptr::null());
+            self.take_charge(raw_base, raw)
         }
-        Ok(())
+    }
+
+    /// Gets the requests that C has no callback of its own for.
+    ///
+    /// # Safety
+    /// `raw` is alive, on this base, and ours from now on, whatever this returns.
+    pub(super) unsafe fn take_charge(
+        &self,
+        raw_base: *mut ffi::event_base,
+        raw: *mut ffi::evhttp,
+    ) -> Result<()> {
+        self.raw.set(raw);
+        let arg = self.me.as_ptr().cast_mut().cast::<c_void>();
+        // SAFETY: the base is alive, and `arg` is valid until the server is freed, with which
+        // these go: until then its owner, the base or `hold` has a count on it.
+        let made = unsafe {
+            self.settle
+                .set(raw_base, on_settle, arg)
+                .and_then(|()| self.resume.set(raw_base, on_resume, arg))
+        };
+        match made {
+            // SAFETY: alive.
+            Ok(()) => unsafe { ffi::evhttp_set_gencb(raw, Some(on_request), arg) },
+            Err(_) => self.free(),
+        }
+        made
     }
 
     /// Finds the handler of a request, and runs it.
@@ -99,17 +118,26 @@ impl ServerRef {
 
     /// Frees the C server; not under its callbacks.
     fn free(&self) {
-        self.closing.set(true);
-        self.settle.free();
-        self.resume.free();
-        let sockets = self.sockets.take();
-        let raw = self.raw.replace(ptr::null_mut());
+        let raw = self.let_go();
         if !raw.is_null() {
             // SAFETY: ours, alive, freed once, with its listeners and connections; no frame of
             // its callbacks is below us. Exchanges hear of it, and touch C no more.
             unsafe { ffi::evhttp_free(raw) };
         }
-        drop(sockets);
+        self.forget();
+    }
+
+    /// Ends all but the C server, which it returns.
+    pub(super) fn let_go(&self) -> *mut ffi::evhttp {
+        self.closing.set(true);
+        self.settle.free();
+        self.resume.free();
+        self.raw.replace(ptr::null_mut())
+    }
+
+    /// Drops what was the user's, when C knows this server no more.
+    pub(super) fn forget(&self) {
+        drop(self.sockets.take());
         let inner = self.base.inner();
         let left = (self.routes.take(), self.finished.take());
         inner.guard(|| drop(left));

@@ -1,3 +1,4 @@
+mod foreign;
 mod lifecycle;
 
 use super::exchange::{Exchange, Finished};
@@ -35,6 +36,8 @@ pub struct ServerRef {
     raw: Cell<*mut ffi::evhttp>,
     key: Cell<usize>,
     detached: Cell<bool>,
+    /// C made the evhttp, and perhaps listening sockets that are not in `sockets`.
+    from_c: Cell<bool>,
     limits: Cell<Limits>,
     closing: Cell<bool>,
     /// How many handlers run now, on top of C's frames.
@@ -62,13 +65,20 @@ impl Server {
     /// [`Error::Closed`] when the base is gone, [`Error::Libevent`] when memory is short.
     #[doc(alias = "evhttp_new")]
     pub fn new(base: &LoopHandle) -> Result<Self> {
-        let raw_base = base.inner().open()?;
-        let server = Rc::new_cyclic(|me| ServerRef {
+        let server = Self::on(base);
+        server.create(base.inner().open()?)?;
+        Ok(Self::register(server))
+    }
+
+    /// A server without its C part.
+    fn on(base: &LoopHandle) -> Rc<ServerRef> {
+        Rc::new_cyclic(|me| ServerRef {
             me: me.clone(),
             base: base.clone(),
             raw: Cell::new(ptr::null_mut()),
             key: Cell::new(usize::MAX),
             detached: Cell::new(false),
+            from_c: Cell::new(false),
             limits: Cell::new(Limits::new()),
             closing: Cell::new(false),
             running: Cell::new(0),
@@ -81,12 +91,15 @@ impl Server {
             resume: InternalEvent::unset(),
             hold: Cell::new(None),
             chunk: Cell::default(),
-        });
-        server.create(raw_base)?;
+        })
+    }
+
+    fn register(server: Rc<ServerRef>) -> Self {
         server.set_limits(Limits::new());
+        let inner = server.base.inner();
         let weak: Weak<dyn Live> = Rc::downgrade(&server) as Weak<dyn Live>;
-        server.key.set(base.inner().add_object(weak));
-        Ok(Server(server))
+        server.key.set(inner.add_object(weak));
+        Server(server)
     }
 
     /// A server that listens; port 0 picks a free one, see [`local_addrs`](ServerRef::local_addrs).
@@ -286,6 +299,7 @@ impl ServerRef {
             // SAFETY: alive, as it was not closing.
             unsafe { socket.close(raw) };
         }
+        self.close_sockets_of_c();
         self.settle.trigger();
     }
 
