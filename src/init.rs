@@ -24,15 +24,29 @@ static PROCESS: Mutex<Process> = Mutex::new(Process {
     bases: false,
 });
 
+/// How much of libevent's threading a base is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Threading {
+    /// Other threads may use the base.
+    #[default]
+    Locks,
+    /// Other threads may use libevent, but not the base.
+    NoLock,
+    /// No other thread uses libevent.
+    None,
+}
+
 /// Called before each base is made: C's switches are not safe to use from two threads, and have
 /// no effect on what was made before.
-pub(crate) fn before_first_base(locks: bool) -> Result<()> {
+pub(crate) fn before_first_base(threading: Threading) -> Result<()> {
     let mut process = lock(&PROCESS);
     process.bases = true;
-    // Also for a base without locks: switched on for a later one, it would race with this one,
-    // which looks at the switch.
-    let threads = process.use_threads();
-    if locks { threads } else { Ok(()) }
+    match threading {
+        Threading::Locks => process.use_threads(),
+        // Switched on for a later base, it would race with this one, which looks at the switch.
+        Threading::NoLock => process.use_threads().or(Ok(())),
+        Threading::None => Ok(()),
+    }
 }
 
 /// Gives libevent's process-wide state its locks, for what uses it without a base.

@@ -122,3 +122,8 @@ pub fn median(numbers: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
+
+/// What the machine can do when nothing else disturbs it.
+pub fn fastest(numbers: &[f64]) -> f64 {
+    numbers.iter().copied().fold(f64::INFINITY, f64::min)
+}

@@ -1,7 +1,7 @@
 use super::EventBase;
 use crate::error::{Error, Result};
 use crate::ffi;
-use crate::init;
+use crate::init::{self, Threading};
 use crate::time;
 use std::ffi::CString;
 use std::os::raw::c_int;
@@ -72,7 +72,7 @@ pub struct EventConfig {
     avoid: Vec<String>,
     require: Features,
     flags: ConfigFlags,
-    no_lock: bool,
+    threading: Threading,
     priorities: Option<usize>,
     cpus: Option<usize>,
     dispatch: Option<DispatchLimit>,
@@ -120,7 +120,18 @@ impl EventConfig {
     /// library may use the base from another thread.
     #[doc(alias = "EVENT_BASE_FLAG_NOLOCK")]
     pub fn no_lock(mut self) -> Self {
-        self.no_lock = true;
+        self.threading = Threading::NoLock;
+        self
+    }
+
+    /// Leaves out all that libevent does for threads, in the base and in the process: what a C
+    /// program has that never calls `evthread_use_pthreads`.
+    ///
+    /// # Safety
+    /// As long as the base lives, this thread is the only one that uses libevent, through this
+    /// crate or otherwise. libevent's process-wide state has no locks.
+    pub unsafe fn no_threads(mut self) -> Self {
+        self.threading = Threading::None;
         self
     }
 
@@ -172,7 +183,7 @@ impl EventConfig {
             ));
         }
         check_descriptors()?;
-        init::before_first_base(!self.no_lock)?;
+        init::before_first_base(self.threading)?;
         let config = self.to_c()?;
         // SAFETY: the config is alive, and copied by the call.
         let raw = unsafe { ffi::event_base_new_with_config(config.0) };
@@ -182,7 +193,7 @@ impl EventConfig {
                 why: "no back end of this system has what it requires",
             });
         }
-        let base = EventBase::own(raw, !self.no_lock);
+        let base = EventBase::own(raw, self.has_locks());
         // SAFETY: the base is new: it has no events yet, which is when this is allowed.
         match unsafe { ffi::event_base_priority_init(raw, priorities as c_int) } {
             0 => Ok(base),
@@ -190,6 +201,10 @@ impl EventConfig {
                 op: "event_base_priority_init",
             }),
         }
+    }
+
+    fn has_locks(&self) -> bool {
+        self.threading == Threading::Locks
     }
 
     fn to_c(&self) -> Result<Config> {
@@ -200,9 +215,10 @@ impl EventConfig {
             // SAFETY: both pointers are alive; the name is copied.
             unsafe { ffi::event_config_avoid_method(config.0, name.as_ptr()) };
         }
-        // Only the flags named above: one more bit stands for `no_lock`, which this side must know of.
+        // Only the flags named above: one more bit leaves out the locks, of which this side must
+        // know.
         let mut flags = (self.flags & ConfigFlags::all()).bits();
-        if self.no_lock {
+        if !self.has_locks() {
             flags |= ffi::EVENT_BASE_FLAG_NOLOCK as u32;
         }
         // SAFETY: the config is alive; the bits are libevent's own.

@@ -22,17 +22,20 @@ pub(super) const REPLACED: u8 = 4;
 pub(super) const MISSED: u8 = 8;
 
 /// What all events have in common, whatever they wait for (C: `struct event`).
+///
+/// What a call of the handler needs comes first, so that it lies together.
 #[doc(alias = "event")]
+#[repr(C)]
 pub struct EventCore {
-    /// Null when closed.
-    pub(super) raw: Cell<*mut ffi::event>,
+    base: LoopHandle,
     /// Of the handler: see the constants above.
     pub(super) state: Cell<u8>,
-    pub(super) missed: Cell<c_short>,
     pub(super) kind: Kind,
+    pub(super) missed: Cell<c_short>,
+    /// Null when closed.
+    pub(super) raw: Cell<*mut ffi::event>,
     /// Its entry among the base's objects.
     pub(super) key: Cell<usize>,
-    base: LoopHandle,
 }
 
 impl EventCore {

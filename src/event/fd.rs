@@ -108,14 +108,15 @@ owner! {
 }
 
 /// What the callback of an [`Event`] sees of its event.
+#[repr(C)]
 pub struct EventRef<S: 'static> {
     core: EventCore,
-    replacement: Replacement<EventRef<S>>,
-    interest: Interest,
-    timeout: Cell<Option<Timeout>>,
-    watched: Cell<bool>,
     raw: RawSocket,
     source: S,
+    interest: Interest,
+    watched: Cell<bool>,
+    timeout: Cell<Option<Timeout>>,
+    replacement: Replacement<EventRef<S>>,
 }
 
 view!(EventRef<S>, what: Ready = |bits| Ready::from_bits_truncate(bits as u16));

@@ -61,10 +61,12 @@ pub(super) fn replace<R: EventRef, O: CallbackResult>(
     Ok(())
 }
 
-/// What C's data pointer points at.
+/// What C's data pointer points at. The handler lies before what a call needs of the rest, and
+/// behind the counts: one or two cache lines.
+#[repr(C)]
 pub(super) struct Node<R, F> {
-    this: R,
     handler: UnsafeCell<Option<F>>,
+    this: R,
 }
 
 /// A node of any handler.
@@ -259,8 +261,8 @@ where
 {
     let base = this.handle().inner().open()?;
     let node = Rc::new(Node {
-        this,
         handler: UnsafeCell::new(Some(handler)),
+        this,
     });
     let arg = Rc::as_ptr(&node).cast_mut().cast::<c_void>();
     // SAFETY: the base is alive. The node outlives the event: `Owned` or the base holds a count
@@ -292,8 +294,8 @@ impl<R: EventRef> Owned<R> {
     pub(super) fn adopt(this: R, raw: *mut ffi::event) -> Self {
         this.raw.set(raw);
         Owned::new(Rc::new(Node {
-            this,
             handler: UnsafeCell::new(Some(())),
+            this,
         }))
     }
 
