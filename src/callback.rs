@@ -2,6 +2,8 @@
 
 use crate::error::BoxError;
 use std::any::Any;
+use std::os::raw::c_void;
+use std::rc::Rc;
 
 /// What a callback may return: nothing, or a `Result` whose error the base then treats by its
 /// policy (see [`LoopHandle::on_error`](crate::LoopHandle::on_error)).
@@ -32,4 +34,19 @@ impl<E: Into<BoxError>> CallbackResult for Result<(), E> {
 pub(crate) enum Failure {
     Panic(Box<dyn Any + Send>),
     Error(BoxError),
+}
+
+/// The object behind a data pointer of C's, with a count for the length of the callback: whatever
+/// the callback does to it, it stays until this one is dropped.
+///
+/// # Safety
+/// `arg` is what `Rc::as_ptr` of an `Rc<T>` gave, and somebody has a count on it now.
+#[inline(always)]
+pub(crate) unsafe fn retain<T>(arg: *mut c_void) -> Rc<T> {
+    let object = arg.cast_const().cast::<T>();
+    // SAFETY: the caller's promise; the count taken is the one that is returned.
+    unsafe {
+        Rc::increment_strong_count(object);
+        Rc::from_raw(object)
+    }
 }

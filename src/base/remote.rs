@@ -3,7 +3,7 @@
 
 use super::Inner;
 use crate::LoopHandle;
-use crate::callback::CallbackResult;
+use crate::callback::{CallbackResult, retain};
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::sync::lock;
@@ -189,14 +189,9 @@ impl std::fmt::Debug for Remote {
 }
 
 unsafe extern "C" fn on_wake(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
-    let inner = arg.cast_const().cast::<Inner>();
     // SAFETY: `arg` is `Rc::as_ptr` of the base's Inner, alive as long as the event is (see
-    // `Remote::of`); the count taken here keeps it alive for this call.
-    let inner = unsafe {
-        Rc::increment_strong_count(inner);
-        Rc::from_raw(inner)
-    };
-    let handle = LoopHandle::new(inner);
+    // `Remote::of`).
+    let handle = LoopHandle::new(unsafe { retain::<Inner>(arg) });
     let Some(shared) = handle.inner().remote().get().map(Arc::clone) else {
         return;
     };

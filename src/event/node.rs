@@ -9,7 +9,7 @@
 //! - `call` looks at the state when the handler has returned, and does what was noted.
 
 use crate::base::{Inner, Kind, Live};
-use crate::callback::{CallbackResult, Outcome};
+use crate::callback::{CallbackResult, Outcome, retain};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::any::Any;
@@ -221,13 +221,9 @@ where
     F: FnMut(&R, R::What) -> O + 'static,
     O: CallbackResult,
 {
-    let node = arg.cast_const().cast::<Node<R, F>>();
     // SAFETY: `arg` is `Rc::as_ptr` of the node (see `make`). C calls only between event_new and
     // event_free; until event_free, which is on this thread, the owner holds a count.
-    let node = unsafe {
-        Rc::increment_strong_count(node);
-        Rc::from_raw(node)
-    };
+    let node = unsafe { retain::<Node<R, F>>(arg) };
     node.this.handle().inner().count_callback();
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| node.call(bits))) {
         node.panicked(payload);

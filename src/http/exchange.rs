@@ -15,7 +15,7 @@
 use super::response::{Content, Framed};
 use super::{Response, ServerRef, StatusCode};
 use crate::base::{Kind, Live};
-use crate::callback::Outcome;
+use crate::callback::{Outcome, retain};
 use crate::{ffi, time};
 use ::http::{HeaderMap, HeaderName};
 use std::cell::Cell;
@@ -169,10 +169,9 @@ impl Exchange {
         let code = i32::from(status.as_u16());
 
         let bytes: &[u8] = match &content {
-            None => b"",
             Some(Content::Bytes(bytes)) => bytes,
             Some(Content::Text(text)) => text.as_bytes(),
-            Some(Content::File { .. }) => b"",
+            None | Some(Content::File { .. }) => b"",
         };
         self.given.set(bytes.len() as u64);
         // SAFETY: not answered and not done, so `req` is alive, ours, and the first of its
@@ -365,23 +364,10 @@ fn borrow_socket(fd: ffi::evutil_socket_t) -> ManuallyDrop<TcpStream> {
     }
 }
 
-/// A count on the exchange, for the length of a callback.
-///
-/// # Safety
-/// `arg` is the data pointer of an exchange that is not done.
-unsafe fn retain(arg: *mut c_void) -> Rc<Exchange> {
-    let exchange = arg.cast_const().cast::<Exchange>();
-    // SAFETY: it is what an Rc points at (see `arg`), on which the server's list has a count.
-    unsafe {
-        Rc::increment_strong_count(exchange);
-        Rc::from_raw(exchange)
-    }
-}
-
 /// The answer was sent; C frees the request when this returns, and goes on with the connection.
 unsafe extern "C" fn on_complete(req: *mut ffi::evhttp_request, arg: *mut c_void) {
     // SAFETY: set by `begin`, and called once, before `done`.
-    let exchange = unsafe { retain(arg) };
+    let exchange = unsafe { retain::<Exchange>(arg) };
     let idle = time::timeval(exchange.server.limits().idle);
     // SAFETY: the request still knows its connection, which is alive. `arg` leaves C here.
     unsafe {
@@ -404,7 +390,7 @@ unsafe extern "C" fn on_connection_closed(
 ) {
     // SAFETY: set by `begin`, taken back by `on_complete`, and called once: C frees the
     // connection after it.
-    let exchange = unsafe { retain(arg) };
+    let exchange = unsafe { retain::<Exchange>(arg) };
     let req = exchange.req.get();
     // SAFETY: the connection's parts are freed after this call.
     let unsent = unsafe {
@@ -427,7 +413,7 @@ unsafe extern "C" fn on_connection_closed(
 unsafe extern "C" fn on_drained(connection: *mut ffi::evhttp_connection, arg: *mut c_void) {
     // SAFETY: C calls this for the running answer only: evhttp_send_reply_end puts another
     // callback in its place, and a connection that fails is freed. So the exchange is not done.
-    let exchange = unsafe { retain(arg) };
+    let exchange = unsafe { retain::<Exchange>(arg) };
     // SAFETY: the connection is alive.
     let waiting = unsafe {
         let stream = ffi::evhttp_connection_get_bufferevent(connection);

@@ -2,6 +2,7 @@
 
 use super::ServerRef;
 use crate::base::{Kind, Live};
+use crate::callback::retain;
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::http::exchange::{self, Exchange};
@@ -170,23 +171,10 @@ impl Live for ServerRef {
     fn clear(&self) {}
 }
 
-/// A count on the server, for the length of a callback.
-///
-/// # Safety
-/// `arg` is the data pointer of a server that is not freed.
-unsafe fn retain(arg: *mut c_void) -> Rc<ServerRef> {
-    let server = arg.cast_const().cast::<ServerRef>();
-    // SAFETY: it is what an Rc points at, on which somebody has a count: see `create`.
-    unsafe {
-        Rc::increment_strong_count(server);
-        Rc::from_raw(server)
-    }
-}
-
 /// A request is complete, or is not going to be.
 unsafe extern "C" fn on_request(req: *mut ffi::evhttp_request, arg: *mut c_void) {
     // SAFETY: C calls until evhttp_free.
-    let server = unsafe { retain(arg) };
+    let server = unsafe { retain::<ServerRef>(arg) };
     let inner = server.base.inner();
     inner.count_callback();
     if inner.open().is_err() {
@@ -222,13 +210,13 @@ unsafe extern "C" fn new_stream(
 
 unsafe extern "C" fn on_settle(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
     // SAFETY: this event is freed with the server.
-    let server = unsafe { retain(arg) };
+    let server = unsafe { retain::<ServerRef>(arg) };
     server.settle();
 }
 
 unsafe extern "C" fn on_resume(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
     // SAFETY: this event is freed with the server, which is alive therefore.
-    let server = unsafe { retain(arg) };
+    let server = unsafe { retain::<ServerRef>(arg) };
     for socket in server.sockets.borrow().iter() {
         // SAFETY: as above. Nothing is called back: accepting is left to the loop.
         unsafe { socket.resume() };
