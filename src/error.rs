@@ -33,6 +33,13 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// One end of a buffer is frozen, so nothing can be added or taken there.
+    #[error("{op}: that end of the buffer is frozen")]
+    Frozen {
+        /// The C function.
+        op: &'static str,
+    },
+
     /// An argument that cannot work.
     #[error("{what}: {why}")]
     Invalid {

@@ -146,14 +146,19 @@
 pub use libevent_sys as ffi;
 
 mod base;
+pub mod buffer;
 mod callback;
 mod error;
 mod event;
 #[cfg(feature = "http")]
 pub mod http;
 mod init;
+mod later;
+pub mod listener;
 pub mod log;
+pub mod stream;
 mod sync;
+pub mod tag;
 mod time;
 pub mod util;
 mod version;

@@ -21,6 +21,10 @@ pub enum Kind {
     UserEvent,
     /// [`Idle`](crate::Idle).
     Idle,
+    /// [`BufferEvent`](crate::stream::BufferEvent), of every kind.
+    BufferEvent,
+    /// [`Listener`](crate::listener::Listener).
+    Listener,
     /// `http::Server`.
     HttpServer,
     /// A request that an `http::Server` received and whose answer is not fully sent.
@@ -29,12 +33,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Event,
         Kind::Timer,
         Kind::Signal,
         Kind::UserEvent,
         Kind::Idle,
+        Kind::BufferEvent,
+        Kind::Listener,
         Kind::HttpServer,
         Kind::HttpRequest,
     ];

@@ -40,7 +40,7 @@
 
 mod exchange;
 mod incoming;
-mod internal_event;
+
 mod limits;
 mod listener;
 mod request;

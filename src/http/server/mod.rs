@@ -2,13 +2,13 @@ mod foreign;
 mod lifecycle;
 
 use super::exchange::{Exchange, Finished};
-use super::internal_event::InternalEvent;
 use super::listener::{self, Socket};
 use super::routes::{Handler, Routes};
 use super::{Limits, Request};
 use crate::base::Live;
 use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
+use crate::event::InternalEvent;
 use crate::{LoopHandle, ffi, time};
 use slab::Slab;
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,4 @@
-//! An event for the server's own use: not one of the objects of the base.
+//! An event for the own use of another object, such as a server: not one of the objects of the base.
 
 use crate::error::{Error, Result};
 use crate::{ffi, time};
@@ -7,20 +7,20 @@ use std::os::raw::{c_short, c_void};
 use std::ptr;
 use std::time::Duration;
 
-pub(super) type Callback = unsafe extern "C" fn(ffi::evutil_socket_t, c_short, *mut c_void);
+pub(crate) type Callback = unsafe extern "C" fn(ffi::evutil_socket_t, c_short, *mut c_void);
 
-/// Made with the server, so that there is no failure left when it is needed.
-pub(super) struct InternalEvent(Cell<*mut ffi::event>);
+/// Made with its owner, so that there is no failure left when it is needed.
+pub(crate) struct InternalEvent(Cell<*mut ffi::event>);
 
 impl InternalEvent {
-    pub(super) fn unset() -> Self {
+    pub(crate) fn unset() -> Self {
         InternalEvent(Cell::new(ptr::null_mut()))
     }
 
     /// # Safety
     /// `base` is alive, and outlives the event; `callback` may be called with `arg` until
     /// [`free`](Self::free). Called once.
-    pub(super) unsafe fn set(
+    pub(crate) unsafe fn set(
         &self,
         base: *mut ffi::event_base,
         callback: Callback,
@@ -37,7 +37,7 @@ impl InternalEvent {
 
     /// Lets the loop call as soon as it is back from the running callback; once, however often
     /// it is asked.
-    pub(super) fn trigger(&self) {
+    pub(crate) fn trigger(&self) {
         let raw = self.0.get();
         if !raw.is_null() {
             // SAFETY: alive until `free`.
@@ -46,7 +46,7 @@ impl InternalEvent {
     }
 
     /// Lets the loop call when the time has passed.
-    pub(super) fn trigger_after(&self, delay: Duration) {
+    pub(crate) fn trigger_after(&self, delay: Duration) {
         let raw = self.0.get();
         if !raw.is_null() {
             // SAFETY: alive until `free`; the timeval is copied.
@@ -55,7 +55,7 @@ impl InternalEvent {
     }
 
     /// Legal in its own callback too.
-    pub(super) fn free(&self) {
+    pub(crate) fn free(&self) {
         let raw = self.0.replace(ptr::null_mut());
         if !raw.is_null() {
             // SAFETY: ours, alive, freed once.

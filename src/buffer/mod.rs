@@ -1,0 +1,1 @@
+//! Byte queues (C: evbuffer).

@@ -1,0 +1,1 @@
+//! Tagged values in a buffer (C: evtag).
