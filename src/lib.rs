@@ -167,6 +167,7 @@ pub use base::{
     ConfigFlags, EventBase, EventConfig, EventCounts, EventInfo, Features, Kind, LoopEnd,
     LoopHandle, Remote, Stats,
 };
+pub use buffer::{Buffer, BufferRef};
 pub use callback::CallbackResult;
 pub use error::{BoxError, Error, Result};
 pub use event::{
@@ -174,6 +175,7 @@ pub use event::{
     Ready, Signal, SignalRef, Source, Timeout, Timer, TimerRef, UserEvent, UserEventRef,
 };
 pub use init::enable_debug_mode;
+pub use listener::{Listener, ListenerRef};
 pub use version::{supported_methods, version, version_number};
 
 /// The examples of README.md, as tests.
