@@ -6,8 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::mem::forget;
 use std::os::raw::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 struct Work {
     data: *mut c_void,
@@ -55,8 +56,8 @@ pub(crate) unsafe fn push(data: *mut c_void, run: unsafe fn(*mut c_void)) {
     drop(catch_unwind(AssertUnwindSafe(|| work.run())));
 }
 
-/// Runs what waits. To be called after each call of C that may have queued something, with
-/// nothing borrowed; a panic of the user's code comes out of here, and the rest waits on.
+/// Runs what waits, all of it. To be called after each call of C that may have queued something,
+/// with nothing borrowed. The first panic of the user's code comes out of here at the end.
 #[inline(always)]
 pub(crate) fn run() {
     if WAITING.get() {
@@ -67,8 +68,24 @@ pub(crate) fn run() {
 #[cold]
 #[inline(never)]
 fn run_all() {
-    while let Some(work) = QUEUE.with(|queue| queue.0.borrow_mut().pop_front()) {
-        work.run();
+    let mut panic = None;
+    while let Some(work) = next() {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work.run())) {
+            match panic {
+                None => panic = Some(payload),
+                // Dropping it could panic again.
+                Some(_) => forget(payload),
+            }
+        }
     }
     WAITING.set(false);
+    if let Some(payload) = panic {
+        resume_unwind(payload);
+    }
+}
+
+/// None as well when the thread ends: who empties the queue then goes on with it.
+fn next() -> Option<Work> {
+    let next = QUEUE.try_with(|queue| queue.0.borrow_mut().pop_front());
+    next.ok().flatten()
 }
