@@ -176,6 +176,7 @@ pub use event::{
 };
 pub use init::enable_debug_mode;
 pub use listener::{Listener, ListenerRef};
+pub use stream::{BufferEvent, BufferEventRef};
 pub use version::{supported_methods, version, version_number};
 
 /// The examples of README.md, as tests.

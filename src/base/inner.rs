@@ -5,13 +5,15 @@ use super::remote;
 use crate::callback::{CallbackResult, Failure};
 use crate::error::{BoxError, Error, Result};
 use crate::ffi;
-use crate::{Kind, LoopHandle};
+use crate::stream::FlushQueue;
+use crate::{Kind, LoopHandle, later};
 use slab::Slab;
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -60,6 +62,11 @@ pub(crate) struct Inner {
     break_wanted: Cell<bool>,
     remote: OnceCell<Arc<remote::Shared>>,
     fd_modes: RefCell<HashMap<ffi::evutil_socket_t, FdMode>>,
+    /// How many calls of C that may call the user's code are on the stack.
+    entered: Cell<usize>,
+    /// A base to be freed when they are back.
+    orphan: Cell<*mut ffi::event_base>,
+    flush_queue: OnceCell<FlushQueue>,
 }
 
 /// How many events of each mode watch one descriptor.
@@ -84,6 +91,9 @@ impl Inner {
             break_wanted: Cell::new(false),
             remote: OnceCell::new(),
             fd_modes: RefCell::default(),
+            entered: Cell::new(0),
+            orphan: Cell::new(ptr::null_mut()),
+            flush_queue: OnceCell::new(),
         })
     }
 
@@ -305,6 +315,37 @@ impl Inner {
         }
     }
 
+    // --- calls of C outside the loop that call the user's code ------------------------------
+
+    /// To be held while C may call the user's code from outside the loop: the C base stays.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        self.entered.set(self.entered.get() + 1);
+        Entered(self)
+    }
+
+    /// Frees the C base, as soon as no call of C is on the stack that it may be in use by.
+    ///
+    /// # Safety
+    /// It is nobody else's, and no object lives on it any more.
+    pub(super) unsafe fn free_raw(&self, raw: *mut ffi::event_base) {
+        if self.entered.get() > 0 {
+            self.orphan.set(raw);
+        } else if !raw.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { ffi::event_base_free(raw) };
+        }
+    }
+
+    /// The streams that were written to outside their callbacks.
+    pub(crate) fn flush_queue(&self) -> Result<&FlushQueue> {
+        if let Some(queue) = self.flush_queue.get() {
+            return Ok(queue);
+        }
+        let queue = FlushQueue::new(self)?;
+        Ok(self.flush_queue.get_or_init(|| queue))
+    }
+
     // --- other threads ----------------------------------------------------------------------
 
     pub(super) fn remote(&self) -> &OnceCell<Arc<remote::Shared>> {
@@ -334,6 +375,10 @@ impl Inner {
                 });
             }
         }
+        if let Some(queue) = self.flush_queue.get() {
+            self.guard(|| queue.close());
+        }
+        self.guard(later::run);
         let left = (self.error_handler.take(), self.exit_hooks.take());
         self.guard(|| drop(left));
     }
@@ -341,5 +386,22 @@ impl Inner {
     /// Marks the C base as gone.
     pub(super) fn forget_raw(&self) -> *mut ffi::event_base {
         self.raw.replace(std::ptr::null_mut())
+    }
+}
+
+/// See [`Inner::enter`].
+pub(crate) struct Entered<'a>(&'a Inner);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let left = self.0.entered.get() - 1;
+        self.0.entered.set(left);
+        if left == 0 {
+            let raw = self.0.orphan.replace(ptr::null_mut());
+            if !raw.is_null() {
+                // SAFETY: `free_raw` was promised that it is nobody else's; C is back.
+                unsafe { ffi::event_base_free(raw) };
+            }
+        }
     }
 }

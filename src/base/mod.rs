@@ -223,6 +223,7 @@ impl EventBase {
 
     /// The end of a whole run: exit hooks, then what a callback left behind.
     fn finish(&mut self, end: Result<LoopEnd>) -> Result<LoopEnd> {
+        self.handle.inner().guard(crate::later::run);
         self.handle.inner().run_exit_hooks(&self.handle);
         self.handle.inner().take_break();
         self.surface(end)
@@ -273,8 +274,9 @@ impl Drop for EventBase {
         if self.owned {
             // SAFETY: it is ours, no object of ours lives on it any more, and it is not running:
             // a running one is borrowed by `run`.
-            unsafe { ffi::event_base_free(raw) };
+            unsafe { inner.free_raw(raw) };
         }
+        inner.guard(crate::later::run);
         if let Some(Failure::Panic(payload)) = inner.take_failure()
             && !std::thread::panicking()
         {

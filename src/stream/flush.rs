@@ -1,0 +1,59 @@
+//! Streams that were written to outside their own callbacks: one event of the base sends for all
+//! of them, in the same turn of the loop, what they have then.
+
+use super::BufferEventRef;
+use crate::base::Inner;
+use crate::callback::retain;
+use crate::error::Result;
+use crate::event::InternalEvent;
+use crate::ffi;
+use std::cell::RefCell;
+use std::os::raw::{c_short, c_void};
+use std::rc::Rc;
+
+/// One per base, made with its first stream.
+pub(crate) struct FlushQueue {
+    event: InternalEvent,
+    waiting: RefCell<Vec<Rc<BufferEventRef>>>,
+}
+
+impl FlushQueue {
+    pub(crate) fn new(base: &Inner) -> Result<Self> {
+        let queue = FlushQueue {
+            event: InternalEvent::unset(),
+            waiting: RefCell::default(),
+        };
+        let arg = std::ptr::from_ref(base).cast_mut().cast::<c_void>();
+        // SAFETY: the base is open. `Inner` lives in an `Rc`, and `close` frees the event before
+        // the C base or the `Inner` goes.
+        unsafe { queue.event.set(base.open()?, run, arg)? };
+        Ok(queue)
+    }
+
+    pub(super) fn push(&self, stream: Rc<BufferEventRef>) {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.is_empty() {
+            self.event.trigger();
+        }
+        waiting.push(stream);
+    }
+
+    /// The base goes.
+    pub(crate) fn close(&self) {
+        self.event.free();
+        let waiting = self.waiting.take();
+        drop(waiting);
+    }
+}
+
+unsafe extern "C" fn run(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
+    // SAFETY: `arg` is the `Inner` of the base, always in an `Rc`, alive while the event is.
+    let base = unsafe { retain::<Inner>(arg) };
+    let waiting = match base.flush_queue() {
+        Ok(queue) => queue.waiting.take(),
+        Err(_) => return,
+    };
+    for stream in waiting {
+        base.guard(|| stream.flush_queued());
+    }
+}

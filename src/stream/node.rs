@@ -1,0 +1,497 @@
+//! The counted node behind every stream: its C object, its handler, and what C calls.
+//!
+//! C's data pointer points at a [`BufferEventRef`], which an `Rc` owns. A trampoline takes a count
+//! for the length of the call. The handler is moved out of its place while it runs: whatever it
+//! does to its own stream, nobody frees it or calls it again meanwhile.
+
+use super::direct::READ_AT_ONCE;
+use super::event::{Peer, StreamError};
+use super::{Direction, Handler, StreamEvent};
+use crate::base::{Kind, Live};
+use crate::callback::retain;
+use crate::error::{Error, Result};
+use crate::{LoopHandle, ffi, later};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::raw::{c_short, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+bitflags::bitflags! {
+    /// The state of a stream.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct State: u16 {
+        /// The handler runs.
+        const RUNNING = 1;
+        /// The C object is gone.
+        const CLOSED = 2;
+        /// C called while the handler was running.
+        const MISSED_READ = 4;
+        const MISSED_WRITE = 8;
+        const MISSED_EVENT = 16;
+        /// A connection is being made.
+        const CONNECTING = 32;
+        /// We read and write the socket ourselves where that spares a turn of the loop; see
+        /// `direct.rs`. C's EV_WRITE is off meanwhile.
+        const DIRECT = 64;
+        /// C's EV_WRITE is on, as there is something left to send.
+        const C_WRITES = 128;
+        /// It waits in the base's flush queue.
+        const QUEUED = 256;
+        /// It closes when the output is sent.
+        const FINISHING = 512;
+        /// The peer is told that nothing follows, when the output is sent.
+        const ENDING = 1024;
+        /// The peer has sent all.
+        const AT_EOF = 2048;
+        /// Events are not for the handler yet: TLS over a filter has its handshake to do.
+        const SHAKING_HANDS = 4096;
+    }
+}
+
+/// What kind of bufferevent C has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Socket,
+}
+
+/// What C calls the handler for.
+pub(super) enum Call {
+    Read,
+    Write,
+    Event(StreamEvent),
+}
+
+/// A stream: a connection with a buffer in each direction, as its handler and everybody but its
+/// owner see it (C: `struct bufferevent`).
+#[doc(alias = "bufferevent")]
+pub struct BufferEventRef {
+    base: LoopHandle,
+    pub(super) form: Form,
+    /// Null when closed.
+    pub(super) raw: Cell<*mut ffi::bufferevent>,
+    pub(super) state: Cell<State>,
+    /// What the user has enabled.
+    pub(super) enabled: Cell<Direction>,
+    pub(super) fd: Cell<ffi::evutil_socket_t>,
+    handler: Cell<Option<Box<dyn Handler>>>,
+    /// How much input the handler left.
+    pub(super) left: Cell<usize>,
+    pub(super) read_high: Cell<usize>,
+    pub(super) write_low: Cell<usize>,
+    pub(super) key: Cell<usize>,
+    /// What few streams have.
+    pub(super) extra: RefCell<Option<Box<Extra>>>,
+    pub(super) peer: RefCell<Peer>,
+}
+
+/// What few streams have.
+#[derive(Default)]
+pub(super) struct Extra {
+    /// What the handler missed while it was running.
+    missed_event: Option<StreamEvent>,
+    /// What the program has asked the loop to tell the handler.
+    pub(super) triggered: VecDeque<StreamEvent>,
+    /// The stream below a filter. It is C's, and lives in C as long as the filter does.
+    pub(super) underlying: Option<Rc<BufferEventRef>>,
+    /// An attempt to connect that is under way; dropping it ends it.
+    #[expect(dead_code, reason = "what it holds is for its Drop")]
+    pub(super) attempt: Option<Box<dyn std::any::Any>>,
+    /// Dropped when the C object was told to go.
+    pub(super) rate_limit: Option<Box<dyn std::any::Any>>,
+    pub(super) group: Option<Box<dyn std::any::Any>>,
+    /// What a filter or TLS reported before C's event callback says that something is wrong.
+    pub(super) failure: Option<StreamError>,
+    /// What TLS has to say of an error, and to do before the end.
+    pub(super) tls: Option<Rc<dyn TlsSession>>,
+}
+
+/// What a stream over TLS does differently.
+pub(super) trait TlsSession {
+    /// Why it failed, in the words of the library, taken from its queue; None when it was not TLS.
+    fn failure(&self, stream: &BufferEventRef, peer: Peer) -> Option<StreamEvent>;
+    /// Tells the peer that nothing follows.
+    fn notify_end(&self, stream: &BufferEventRef);
+}
+
+impl BufferEventRef {
+    /// Takes over a C bufferevent that was just made; frees it when that fails.
+    ///
+    /// # Safety
+    /// `raw` is alive, lives on `base`, and is nobody else's.
+    pub(super) unsafe fn adopt(
+        base: &LoopHandle,
+        raw: *mut ffi::bufferevent,
+        form: Form,
+        state: State,
+        handler: Box<dyn Handler>,
+    ) -> Result<Rc<Self>> {
+        let this = Rc::new(BufferEventRef {
+            base: base.clone(),
+            form,
+            raw: Cell::new(raw),
+            state: Cell::new(state),
+            enabled: Cell::new(Direction::WRITE),
+            fd: Cell::new(-1),
+            handler: Cell::new(Some(handler)),
+            left: Cell::new(0),
+            read_high: Cell::new(0),
+            write_low: Cell::new(0),
+            key: Cell::new(usize::MAX),
+            extra: RefCell::new(None),
+            peer: RefCell::default(),
+        });
+        let object: Rc<dyn Live> = this.clone();
+        this.key
+            .set(base.inner().add_object(Rc::downgrade(&object)));
+        // The queue is there before it is needed, so that writing cannot fail.
+        if let Err(error) = base.inner().flush_queue() {
+            this.close();
+            return Err(error);
+        }
+        // SAFETY: alive, by the caller's promise. The node outlives the callbacks: they end with
+        // bufferevent_free in `close`, until when the owner or the base holds a count.
+        unsafe {
+            let arg = Rc::as_ptr(&this).cast_mut().cast::<c_void>();
+            ffi::bufferevent_setcb(raw, Some(on_read), Some(on_write), Some(on_event), arg);
+        }
+        Ok(this)
+    }
+
+    /// The loop that this stream lives on.
+    #[doc(alias = "bufferevent_get_base")]
+    pub fn handle(&self) -> &LoopHandle {
+        &self.base
+    }
+
+    /// Whether it was closed, by [`close`](Self::close) or by the end of its base.
+    pub fn is_closed(&self) -> bool {
+        self.raw.get().is_null()
+    }
+
+    pub(super) fn is(&self, state: State) -> bool {
+        self.state.get().contains(state)
+    }
+
+    pub(super) fn set(&self, state: State, on: bool) {
+        let mut now = self.state.get();
+        now.set(state, on);
+        self.state.set(now);
+    }
+
+    pub(super) fn open(&self) -> Result<*mut ffi::bufferevent> {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return Err(Error::Closed { what: "stream" });
+        }
+        Ok(raw)
+    }
+
+    /// Calls C with the open bufferevent. C may call the user's code from inside, such as a
+    /// filter: the base stays until C is back, and what had to wait is done then.
+    #[inline]
+    pub(super) fn with<R>(&self, f: impl FnOnce(*mut ffi::bufferevent) -> R) -> Result<R> {
+        let raw = self.open()?;
+        let entered = self.base.inner().enter();
+        let result = f(raw);
+        drop(entered);
+        later::run();
+        Ok(result)
+    }
+
+    /// Itself, counted.
+    pub(super) fn me(&self) -> Rc<Self> {
+        // SAFETY: `adopt`, the only constructor, puts it into an `Rc`; whoever calls holds a
+        // reference, and so somebody a count.
+        unsafe { retain(ptr::from_ref(self).cast_mut().cast()) }
+    }
+
+    pub(super) fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
+        f(self.extra.borrow_mut().get_or_insert_default())
+    }
+
+    /// What `f` finds in the extras, if there are any.
+    pub(super) fn extra<R>(&self, f: impl FnOnce(&mut Extra) -> Option<R>) -> Option<R> {
+        self.extra.borrow_mut().as_deref_mut().and_then(f)
+    }
+
+    /// Replaces the handler. Inside a callback the new one takes over when the callback returns.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when it is closed.
+    #[doc(alias = "bufferevent_setcb")]
+    pub fn set_handler(&self, handler: impl Handler) -> Result<()> {
+        self.open()?;
+        let old = self.handler.replace(Some(Box::new(handler)));
+        drop(old);
+        Ok(())
+    }
+
+    /// Calls the handler. Of what comes while it runs, it hears when it has returned.
+    pub(super) fn dispatch(&self, call: Call) {
+        let state = self.state.get();
+        if state.contains(State::CLOSED) {
+            return;
+        }
+        if state.contains(State::RUNNING) {
+            return self.missed(call);
+        }
+        let Some(mut handler) = self.handler.take() else {
+            return;
+        };
+        self.state.set(state | State::RUNNING);
+        let result = catch_unwind(AssertUnwindSafe(|| match call {
+            Call::Read => handler.on_read(self),
+            Call::Write => handler.on_write(self),
+            Call::Event(event) => handler.on_event(self, event),
+        }));
+        self.set(State::RUNNING, false);
+        let inner = self.base.inner();
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => inner.failed(error),
+            Err(payload) => inner.panicked(payload),
+        }
+        // It stays, unless it was replaced or its stream closed.
+        let newer = self.handler.take();
+        let (next, old) = match newer {
+            None if !self.is(State::CLOSED) => (Some(handler), None),
+            newer => (newer, Some(handler)),
+        };
+        self.handler.set(next);
+        if let Some(old) = old {
+            inner.guard(|| drop(old));
+        }
+        if self.state.get().intersects(
+            State::MISSED_READ
+                .union(State::MISSED_WRITE)
+                .union(State::MISSED_EVENT),
+        ) {
+            self.catch_up();
+        }
+    }
+
+    #[cold]
+    fn missed(&self, call: Call) {
+        match call {
+            Call::Read => self.set(State::MISSED_READ, true),
+            Call::Write => self.set(State::MISSED_WRITE, true),
+            Call::Event(event) => {
+                self.set(State::MISSED_EVENT, true);
+                self.with_extra(|extra| extra.missed_event = Some(event));
+            }
+        }
+    }
+
+    /// What was missed is queued: the loop calls again.
+    #[cold]
+    fn catch_up(&self) {
+        let missed = self.state.get();
+        for flag in [State::MISSED_READ, State::MISSED_WRITE, State::MISSED_EVENT] {
+            self.set(flag, false);
+        }
+        if missed.contains(State::MISSED_EVENT)
+            && let Some(event) = self.extra(|extra| extra.missed_event.take())
+        {
+            self.dispatch(Call::Event(event));
+        }
+        let mut what = 0;
+        if missed.contains(State::MISSED_READ) {
+            what |= ffi::EV_READ;
+        }
+        if missed.contains(State::MISSED_WRITE) {
+            what |= ffi::EV_WRITE;
+        }
+        if let Ok(raw) = self.open()
+            && what != 0
+        {
+            let options = ffi::BEV_TRIG_IGNORE_WATERMARKS | ffi::BEV_TRIG_DEFER_CALLBACKS;
+            // SAFETY: alive; deferred, so nothing is called from here.
+            unsafe { ffi::bufferevent_trigger(raw, what as c_short, options as _) };
+        }
+    }
+
+    /// Ends the connection at once, for good: what is in the output and can be sent without
+    /// waiting is sent, the rest is lost, the descriptor is closed, and the handler is not called
+    /// again. Legal at any time, also inside the handler, which is then dropped when it returns.
+    /// Closing twice is fine.
+    ///
+    /// [`close_when_flushed`](Self::close_when_flushed) waits for the output to be sent.
+    #[doc(alias = "bufferevent_free")]
+    pub fn close(&self) {
+        if self.raw.get().is_null() {
+            return;
+        }
+        if self.is(State::DIRECT) {
+            self.send_last();
+        }
+        let raw = self.raw.replace(ptr::null_mut());
+        let entered = self.base.inner().enter();
+        // SAFETY: it was ours and alive; C counts references while it runs a callback of it.
+        unsafe { self.free(raw) };
+        drop(entered);
+        self.set(State::CLOSED, true);
+        let extra = self.extra.borrow_mut().take();
+        // The key is another object's as soon as one is made.
+        let key = self.key.replace(usize::MAX);
+        let object = self.base.inner().remove_object(key);
+        // None while it is running: `dispatch` drops that one.
+        let handler = self.handler.take();
+        drop((extra, handler, object));
+        later::run();
+    }
+
+    /// # Safety
+    /// `raw` is the bufferevent of this node, alive, and not used after this.
+    unsafe fn free(&self, raw: *mut ffi::bufferevent) {
+        // SAFETY: the caller's promise. A bufferevent leaves its group and its limits before
+        // either can go. A socket is taken out of the loop and closed at once, where C would
+        // wait for a turn of the loop; without it C has nothing to close.
+        unsafe {
+            self.leave_limits(raw);
+            if self.form == Form::Socket {
+                let fd = ffi::bufferevent_getfd(raw);
+                ffi::bufferevent_setfd(raw, -1);
+                ffi::bufferevent_free(raw);
+                if fd >= 0 {
+                    ffi::evutil_closesocket(fd);
+                }
+            } else {
+                ffi::bufferevent_free(raw);
+            }
+        }
+    }
+
+    /// The event that C's bits stand for.
+    fn event(&self, what: c_short, errno: io::Error) -> StreamEvent {
+        let what = u32::from(what as u16);
+        let is = |flag: c_short| what & u32::from(flag as u16) != 0;
+        let direction = if is(ffi::BEV_EVENT_READING as c_short) {
+            Direction::READ
+        } else {
+            Direction::WRITE
+        };
+        if is(ffi::BEV_EVENT_CONNECTED as c_short) {
+            return StreamEvent::Connected;
+        }
+        self.enabled.set(self.enabled.get() - direction);
+        let connecting = self.is(State::CONNECTING);
+        self.set(State::CONNECTING, false);
+        if let Some(failure) = self.extra(|extra| extra.failure.take()) {
+            return StreamEvent::Failed(failure);
+        }
+        if let Some(tls) = self.extra(|extra| extra.tls.clone())
+            && let Some(event) = tls.failure(self, self.peer.borrow().clone())
+        {
+            return event;
+        }
+        let peer = self.peer.borrow().clone();
+        if is(ffi::BEV_EVENT_EOF as c_short) {
+            if direction == Direction::WRITE && self.form == Form::Socket {
+                // Nothing could be written though there was something: a file became shorter.
+                let source = io::ErrorKind::UnexpectedEof.into();
+                return StreamEvent::Failed(StreamError::Io { peer, source });
+            }
+            self.set(State::AT_EOF, true);
+            return StreamEvent::Eof;
+        }
+        if is(ffi::BEV_EVENT_TIMEOUT as c_short) {
+            return match connecting {
+                true => StreamEvent::Failed(StreamError::ConnectTimedOut { peer }),
+                false => StreamEvent::TimedOut(direction),
+            };
+        }
+        if connecting && errno.kind() == io::ErrorKind::TimedOut {
+            return StreamEvent::Failed(StreamError::ConnectTimedOut { peer });
+        }
+        StreamEvent::Failed(StreamError::from_os(peer, errno))
+    }
+
+    /// The end of each callback of C's: what the handler wrote goes out, and what had to wait for
+    /// C is done.
+    #[inline]
+    fn settle(&self) {
+        if self.is(State::DIRECT) && !self.raw.get().is_null() {
+            self.flush_direct();
+        }
+        if self
+            .state
+            .get()
+            .intersects(State::FINISHING | State::ENDING)
+        {
+            self.finish_if_flushed();
+        }
+        self.base.inner().guard(later::run);
+    }
+}
+
+impl Live for BufferEventRef {
+    fn kind(&self) -> Kind {
+        Kind::BufferEvent
+    }
+
+    fn close(&self) {
+        BufferEventRef::close(self);
+    }
+
+    fn clear(&self) {}
+}
+
+impl fmt::Debug for BufferEventRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufferEventRef")
+            .field("ptr", &self.raw.get())
+            .field("peer", &*self.peer.borrow())
+            .field("enabled", &self.enabled.get())
+            .field("input", &self.input().len())
+            .field("output", &self.output().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// # Safety
+/// `arg` is the data pointer of a bufferevent that was not freed yet.
+#[inline(always)]
+unsafe fn node(arg: *mut c_void) -> Rc<BufferEventRef> {
+    // SAFETY: `adopt` set it; C calls only before bufferevent_free, on this thread, until when
+    // the owner or the base holds a count.
+    let node = unsafe { retain::<BufferEventRef>(arg) };
+    node.base.inner().count_callback();
+    node
+}
+
+unsafe extern "C" fn on_read(_: *mut ffi::bufferevent, arg: *mut c_void) {
+    // SAFETY: C passes what `adopt` set.
+    let node = unsafe { node(arg) };
+    let mut length = node.input().len();
+    if length >= node.left.get() + READ_AT_ONCE {
+        length = node.read_on(length);
+    }
+    node.left.set(length);
+    node.dispatch(Call::Read);
+    node.left.set(node.input().len());
+    node.settle();
+}
+
+unsafe extern "C" fn on_write(_: *mut ffi::bufferevent, arg: *mut c_void) {
+    // SAFETY: as above.
+    let node = unsafe { node(arg) };
+    node.written_by_c();
+    node.dispatch(Call::Write);
+    node.settle();
+}
+
+unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut c_void) {
+    let errno = io::Error::last_os_error();
+    // SAFETY: as above.
+    let node = unsafe { node(arg) };
+    let event = node.event(what, errno);
+    if let StreamEvent::Connected = event {
+        node.connected();
+    }
+    node.dispatch(Call::Event(event));
+    node.settle();
+}

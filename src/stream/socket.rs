@@ -1,0 +1,204 @@
+//! Streams over sockets.
+
+use super::direct::WRITE_AT_ONCE;
+use super::node::{Form, State};
+use super::{BufferEvent, BufferEventRef, Direction, Handler, Peer};
+use crate::error::{Error, Result};
+use crate::listener::{Accepted, Address};
+use crate::{LoopHandle, ffi};
+use std::net::{SocketAddr, TcpStream};
+use std::os::raw::{c_int, c_short};
+use std::path::Path;
+use std::rc::Rc;
+
+#[cfg(unix)]
+use std::os::fd::{IntoRawFd as _, OwnedFd};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+#[cfg(windows)]
+use std::os::windows::io::{IntoRawSocket as _, OwnedSocket as OwnedFd};
+
+/// A connected socket for a stream: a `TcpStream`, a `UnixStream`, one that a
+/// [`Listener`](crate::listener::Listener) accepted, or any other of a kind that streams bytes.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+    peer: Peer,
+}
+
+impl Socket {
+    pub(super) fn into_parts(self) -> (OwnedFd, Peer) {
+        (self.fd, self.peer)
+    }
+
+    /// A socket whose peer is known. The name is for errors.
+    pub fn with_peer(socket: impl Into<OwnedFd>, peer: Peer) -> Self {
+        Socket {
+            fd: socket.into(),
+            peer,
+        }
+    }
+}
+
+impl From<OwnedFd> for Socket {
+    fn from(socket: OwnedFd) -> Self {
+        Socket::with_peer(socket, Peer::Unnamed)
+    }
+}
+
+impl From<TcpStream> for Socket {
+    fn from(socket: TcpStream) -> Self {
+        let peer = socket.peer_addr().map_or(Peer::Unnamed, Peer::from);
+        Socket::with_peer(socket, peer)
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Socket {
+    fn from(socket: UnixStream) -> Self {
+        Socket::with_peer(socket, Peer::Unnamed)
+    }
+}
+
+impl From<Accepted> for Socket {
+    fn from(accepted: Accepted) -> Self {
+        let peer = accepted.peer().clone().into();
+        Socket::with_peer(accepted.into_fd(), peer)
+    }
+}
+
+/// The number that C knows the socket by, which C then owns.
+pub(super) fn into_raw(fd: OwnedFd) -> ffi::evutil_socket_t {
+    #[cfg(unix)]
+    return fd.into_raw_fd();
+    #[cfg(windows)]
+    return fd.into_raw_socket() as ffi::evutil_socket_t;
+}
+
+impl BufferEvent {
+    /// A stream over a connected socket, which becomes non-blocking. Reading and writing are
+    /// enabled.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the base is gone, [`Error::Os`] when the descriptor cannot be
+    /// watched.
+    #[doc(alias = "bufferevent_socket_new")]
+    pub fn from_socket(
+        base: &LoopHandle,
+        socket: impl Into<Socket>,
+        handler: impl Handler,
+    ) -> Result<Self> {
+        let Socket { fd, peer } = socket.into();
+        let node = new_socket(base, State::DIRECT, Box::new(handler))?;
+        let stream = BufferEvent::new(node);
+        stream.peer.replace(peer);
+        stream.take_over(fd)?;
+        Ok(stream)
+    }
+
+    /// A stream to an address. The handler hears [`Connected`](super::StreamEvent::Connected), or
+    /// [`Failed`](super::StreamEvent::Failed) with the cause. What is written before goes out
+    /// then. The write timeout, if one is set, is for connecting too.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the base is gone; [`Error::Os`], with the address, when the attempt
+    /// fails at once.
+    #[doc(alias = "bufferevent_socket_connect")]
+    pub fn connect(base: &LoopHandle, address: SocketAddr, handler: impl Handler) -> Result<Self> {
+        connect(base, address.into(), address.into(), Box::new(handler))
+    }
+
+    /// A stream to a Unix socket, as with [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect), with the path; [`Error::Invalid`] when the path is too
+    /// long for the system.
+    #[doc(alias = "bufferevent_socket_connect")]
+    pub fn connect_unix(
+        base: &LoopHandle,
+        path: impl AsRef<Path>,
+        handler: impl Handler,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        let address = socket2::SockAddr::unix(path)
+            .map_err(|error| Error::invalid("path", format!("{}: {error}", path.display())))?;
+        let peer = Address::Unix(Some(path.to_owned())).into();
+        connect(base, address, peer, Box::new(handler))
+    }
+}
+
+/// A stream without a socket.
+pub(super) fn new_socket(
+    base: &LoopHandle,
+    state: State,
+    handler: Box<dyn Handler>,
+) -> Result<Rc<BufferEventRef>> {
+    let raw_base = base.inner().open()?;
+    let options = ffi::BEV_OPT_CLOSE_ON_FREE;
+    // SAFETY: the base is alive.
+    let raw = unsafe { ffi::bufferevent_socket_new(raw_base, -1, options as c_int) };
+    if raw.is_null() {
+        return Err(Error::Libevent {
+            op: "bufferevent_socket_new",
+        });
+    }
+    // SAFETY: just made, on this base. EV_WRITE is C's default; see `direct.rs`.
+    unsafe {
+        ffi::bufferevent_disable(raw, ffi::EV_WRITE as c_short);
+        ffi::bufferevent_set_max_single_write(raw, WRITE_AT_ONCE);
+        let node = BufferEventRef::adopt(base, raw, Form::Socket, state, handler)?;
+        node.enabled.set(Direction::BOTH);
+        Ok(node)
+    }
+}
+
+/// Begins a connection to one address.
+fn connect(
+    base: &LoopHandle,
+    address: socket2::SockAddr,
+    peer: Peer,
+    handler: Box<dyn Handler>,
+) -> Result<BufferEvent> {
+    let state = State::DIRECT | State::CONNECTING;
+    let stream = BufferEvent::new(new_socket(base, state, handler)?);
+    let raw = stream.open()?;
+    // SAFETY: alive; the address is copied by the system. Success and failure are both reported
+    // later, by the loop.
+    let code = unsafe {
+        ffi::bufferevent_socket_connect(raw, address.as_ptr().cast(), address.len() as c_int)
+    };
+    if code != 0 {
+        return Err(Error::last_os(format!("connecting to {peer}")));
+    }
+    stream.peer.replace(peer);
+    Ok(stream)
+}
+
+impl BufferEventRef {
+    /// Gives the stream its socket.
+    pub(super) fn take_over(&self, fd: OwnedFd) -> Result<()> {
+        let raw = self.open()?;
+        let fd = into_raw(fd);
+        // SAFETY: alive; the descriptor is open and from here on C's, which closes it with the
+        // bufferevent. Enabling a socket calls nobody.
+        unsafe {
+            let nonblocking = ffi::evutil_make_socket_nonblocking(fd);
+            let error = Error::last_os(format!("making descriptor {fd} non-blocking"));
+            ffi::bufferevent_setfd(raw, fd);
+            self.fd.set(fd);
+            if nonblocking != 0 {
+                return Err(error);
+            }
+            let mut wanted = self.enabled.get();
+            if self.is(State::DIRECT) {
+                wanted -= Direction::WRITE;
+            }
+            if ffi::bufferevent_enable(raw, wanted.bits() as c_short) != 0 {
+                return Err(Error::last_os(format!(
+                    "bufferevent_enable on descriptor {fd}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
