@@ -1,20 +1,28 @@
 //! What the benchmarks share: C programs built against the same libevent, runs in turn, counted
 //! instructions.
 
+#![allow(dead_code, reason = "each benchmark uses a part")]
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles `source` (in `benches/`) against the libevent that this crate links.
+/// Compiles `source` (in `benches/`) against the libevent that this crate links, with `-O3`.
 pub fn c_program(source: &str) -> PathBuf {
+    c_program_optimised(source, 3)
+}
+
+/// As [`c_program`], with the level of optimisation that is asked for.
+pub fn c_program_optimised(source: &str, level: u32) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let program = out.join(Path::new(source).with_extension("c-bin"));
+    let name = Path::new(source).file_stem().expect("a file");
+    let program = out.join(name).with_extension("c-bin");
     let compiler = cc::Build::new()
         .target(current_platform())
         .host(current_platform())
-        .opt_level(3)
+        .opt_level(level)
         .out_dir(&out)
         .cargo_metadata(false)
         .get_compiler();
@@ -40,6 +48,22 @@ pub fn c_program(source: &str) -> PathBuf {
         .expect("a C compiler is there: libevent was built with it");
     assert!(status.success(), "compiling {source} failed: {command:?}");
     program
+}
+
+/// Compiles the crate in `benches/<folder>` in release mode, and returns where its programs are;
+/// `None`, and the reason printed by cargo, when that fails (it may have to download something).
+pub fn crate_programs(folder: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let status = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--quiet", "--release", "--locked"])
+        .arg("--manifest-path")
+        .arg(root.join("benches").join(folder).join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&out)
+        .status()
+        .ok()?;
+    status.success().then(|| out.join("release"))
 }
 
 fn current_platform() -> &'static str {

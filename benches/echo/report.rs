@@ -1,0 +1,80 @@
+//! What is printed: medians with the least and the most, and ratios of runs in the same round. Beside
+//! them the ratio of the least figures, which are those of an undisturbed machine.
+
+use super::compare::{C_EVENTS, C_STREAMS, EVENTS, MIO, Run, STREAMS, TOKIO};
+use super::process::Program;
+use super::support::{fastest, median};
+
+/// What is divided by what, and the goal, where there is one.
+const RATIOS: [(&str, &str, Option<f64>); 7] = [
+    (EVENTS, C_EVENTS, Some(1.03)),
+    (STREAMS, C_STREAMS, None),
+    (STREAMS, TOKIO, Some(1.15)),
+    (STREAMS, MIO, None),
+    (STREAMS, C_EVENTS, None),
+    (EVENTS, TOKIO, None),
+    (EVENTS, MIO, None),
+];
+
+pub fn speed(programs: &[Program], columns: &[Vec<Run>]) {
+    println!(
+        "{:19}  {:27}  requests/s",
+        "", "CPU of the server, µs/request"
+    );
+    for (program, runs) in programs.iter().zip(columns) {
+        let cpu: Vec<f64> = runs.iter().map(|run| run.cpu_per_request).collect();
+        let rate: Vec<f64> = runs.iter().map(|run| run.requests_per_second).collect();
+        println!(
+            "{:19}  {:29}  {}",
+            program.name,
+            spread(&cpu, 2),
+            spread(&rate, 0)
+        );
+    }
+    println!("CPU per request, as ratio{:28}  of the least", "");
+    let column = |name| programs.iter().position(|program| program.name == name);
+    for (ours, theirs, goal) in RATIOS {
+        let Some((ours_at, theirs_at)) = column(ours).zip(column(theirs)) else {
+            continue;
+        };
+        let ratios: Vec<f64> = columns[ours_at]
+            .iter()
+            .zip(&columns[theirs_at])
+            .map(|(ours, theirs)| ours.cpu_per_request / theirs.cpu_per_request)
+            .collect();
+        let at_rest = least(&columns[ours_at]) / least(&columns[theirs_at]);
+        let names = format!("{ours} / {theirs}");
+        let goal = goal.map_or(String::new(), |goal| verdict(median(&ratios), goal));
+        println!(
+            "  {names:34}  {:22}  {at_rest:.3}  {goal}",
+            spread(&ratios, 3)
+        );
+    }
+}
+
+fn least(runs: &[Run]) -> f64 {
+    fastest(
+        &runs
+            .iter()
+            .map(|run| run.cpu_per_request)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// `median (least .. most)`
+fn spread(numbers: &[f64], digits: usize) -> String {
+    let least = fastest(numbers);
+    let most = numbers.iter().copied().fold(0.0, f64::max);
+    let median = median(numbers);
+    format!("{median:.digits$} ({least:.digits$} .. {most:.digits$})")
+}
+
+/// Whether a figure is within its goal.
+pub fn verdict(figure: f64, goal: f64) -> String {
+    let verdict = if figure <= goal {
+        "PASS"
+    } else {
+        "not reached"
+    };
+    format!("{verdict} (goal: at most {goal})")
+}
