@@ -1,1 +1,0 @@
-//! Tagged values in a buffer (C: evtag).
