@@ -80,18 +80,20 @@ impl Node {
     fn deliver(&self) {
         loop {
             let mut state = lock(&self.0);
-            let Some(handler) = state.handler.take() else {
+            let Some(change) = state.waiting.pop_front() else {
                 return;
             };
-            let change = state.waiting.pop_front();
+            let Some(handler) = state.handler.take() else {
+                state.waiting.push_front(change);
+                return;
+            };
             drop(state);
             let mut running = Running {
                 node: self,
                 handler: Some(handler),
             };
-            match (change, &mut running.handler) {
-                (Some(change), Some(handler)) => handler(change),
-                _ => return,
+            if let Some(handler) = &mut running.handler {
+                handler(change);
             }
         }
     }

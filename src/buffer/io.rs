@@ -82,14 +82,14 @@ impl BufferRef {
         if max == 0 {
             return Ok(0);
         }
-        if self.is_frozen(End::Front) {
-            return Err(Error::Frozen { op: OP }.into());
-        }
         let fd = target.as_fd().as_raw_fd();
         // SAFETY: alive; no chunk of it is for sendfile.
         let wrote = unsafe { ffi::evbuffer_write_atmost(self.as_ptr(), fd, max as isize) };
         let result = usize::try_from(wrote).map_err(|_| io::Error::last_os_error());
         later::run();
+        if wrote < 0 && self.is_frozen(End::Front) {
+            return Err(Error::Frozen { op: OP }.into());
+        }
         result
     }
 }

@@ -1,6 +1,6 @@
 //! Finding patterns and lines.
 
-use super::BufferRef;
+use super::{Buffer, BufferRef};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::ops::{Bound, RangeBounds};
@@ -140,8 +140,9 @@ impl BufferRef {
     pub fn read_line_limited(&mut self, eol: Eol, max: usize) -> Result<Option<Vec<u8>>> {
         let too_long = || Error::invalid("line", format!("it is longer than {max} bytes"));
         let Some((end, eol_len)) = self.find_eol(0, eol) else {
-            // What ends a line may be two bytes, of which the first is here.
-            return match self.len() > max.saturating_add(1) {
+            // Of two bytes that end a line the first may be here.
+            let begun = usize::from(matches!(eol, Eol::Crlf | Eol::CrlfStrict));
+            return match self.len() > max.saturating_add(begun) {
                 true => Err(too_long()),
                 false => Ok(None),
             };
@@ -153,5 +154,17 @@ impl BufferRef {
         self.copy_to(&mut line);
         self.drain(end + eol_len)?;
         Ok(Some(line))
+    }
+}
+
+impl Buffer {
+    /// [`BufferRef::read_line`], which would be hidden by
+    /// [`BufRead::read_line`](std::io::BufRead::read_line).
+    ///
+    /// # Errors
+    /// [`Error::Frozen`] when the front is frozen.
+    #[doc(alias = "evbuffer_readln")]
+    pub fn read_line(&mut self, eol: Eol) -> Result<Option<Vec<u8>>> {
+        (**self).read_line(eol)
     }
 }
