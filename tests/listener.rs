@@ -589,3 +589,25 @@ fn an_accepted_connection_lends_its_descriptor() {
     let _client = TcpStream::connect(ip(&listener)).unwrap();
     base.run().unwrap();
 }
+
+#[test]
+fn an_accepted_connection_may_go_to_another_thread() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let listener = Listener::bind(&base, localhost(), |listener, accepted| {
+        listener.close();
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::from(accepted);
+            stream.set_nonblocking(false)?;
+            stream.read_exact(&mut [0])?;
+            stream.write_all(b"y")
+        });
+    })
+    .unwrap();
+    let mut client = TcpStream::connect(ip(&listener)).unwrap();
+    base.run().unwrap();
+    client.write_all(b"x").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "y");
+}
