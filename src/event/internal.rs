@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::{ffi, time};
 use std::cell::Cell;
-use std::os::raw::{c_short, c_void};
+use std::os::raw::{c_int, c_short, c_void};
 use std::ptr;
 use std::time::Duration;
 
@@ -27,7 +27,23 @@ impl InternalEvent {
         arg: *mut c_void,
     ) -> Result<()> {
         // SAFETY: the caller's promise.
-        let raw = unsafe { ffi::event_new(base, -1, 0, Some(callback), arg) };
+        unsafe { self.set_fd(base, -1, 0, callback, arg) }
+    }
+
+    /// As [`set`](Self::set), for a descriptor.
+    ///
+    /// # Safety
+    /// As for [`set`](Self::set), and the descriptor is open until the event is freed.
+    pub(crate) unsafe fn set_fd(
+        &self,
+        base: *mut ffi::event_base,
+        fd: ffi::evutil_socket_t,
+        flags: c_short,
+        callback: Callback,
+        arg: *mut c_void,
+    ) -> Result<()> {
+        // SAFETY: the caller's promise.
+        let raw = unsafe { ffi::event_new(base, fd, flags, Some(callback), arg) };
         if raw.is_null() {
             return Err(Error::Libevent { op: "event_new" });
         }
@@ -52,6 +68,31 @@ impl InternalEvent {
             // SAFETY: alive until `free`; the timeval is copied.
             unsafe { ffi::event_add(raw, &time::timeval(delay)) };
         }
+    }
+
+    /// Makes it pending, with a timeout or none. False when the system refuses.
+    pub(crate) fn add(&self, timeout: Option<Duration>) -> bool {
+        let raw = self.0.get();
+        let timeout = timeout.map(time::timeval);
+        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: alive until `free`; the timeval is copied.
+        !raw.is_null() && unsafe { ffi::event_add(raw, timeout) == 0 }
+    }
+
+    /// Takes it out of the loop; it can be added again.
+    pub(crate) fn del(&self) {
+        let raw = self.0.get();
+        if !raw.is_null() {
+            // SAFETY: alive until `free`; allowed in its own callback.
+            unsafe { ffi::event_del(raw) };
+        }
+    }
+
+    /// False while it is active.
+    pub(crate) fn set_priority(&self, priority: c_int) -> bool {
+        let raw = self.0.get();
+        // SAFETY: alive until `free`; C checks the number.
+        raw.is_null() || unsafe { ffi::event_priority_set(raw, priority) == 0 }
     }
 
     /// Legal in its own callback too.

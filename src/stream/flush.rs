@@ -2,12 +2,14 @@
 //! of them, in the same turn of the loop, what they have then.
 
 use super::BufferEventRef;
+use super::direct::SCRATCH;
 use crate::base::Inner;
 use crate::callback::retain;
 use crate::error::Result;
 use crate::event::InternalEvent;
 use crate::ffi;
-use std::cell::RefCell;
+use std::cell::{RefCell, UnsafeCell};
+use std::mem::MaybeUninit;
 use std::os::raw::{c_short, c_void};
 use std::rc::Rc;
 
@@ -15,6 +17,8 @@ use std::rc::Rc;
 pub(crate) struct FlushQueue {
     event: InternalEvent,
     waiting: RefCell<Vec<Rc<BufferEventRef>>>,
+    /// Room to read to, for the length of one call of C.
+    scratch: UnsafeCell<Box<[MaybeUninit<u8>]>>,
 }
 
 impl FlushQueue {
@@ -22,6 +26,7 @@ impl FlushQueue {
         let queue = FlushQueue {
             event: InternalEvent::unset(),
             waiting: RefCell::default(),
+            scratch: UnsafeCell::new(Box::new_uninit_slice(SCRATCH)),
         };
         let arg = std::ptr::from_ref(base).cast_mut().cast::<c_void>();
         // SAFETY: the base is open. `Inner` lives in an `Rc`, and `close` frees the event before
@@ -36,6 +41,12 @@ impl FlushQueue {
             self.event.trigger();
         }
         waiting.push(stream);
+    }
+
+    /// [`SCRATCH`] bytes that nobody else uses until the caller calls something else than C.
+    pub(super) fn scratch(&self) -> *mut u8 {
+        // SAFETY: the box itself is never changed; nobody holds a reference to what is in it.
+        unsafe { (*self.scratch.get()).as_mut_ptr().cast() }
     }
 
     /// The base goes.

@@ -16,12 +16,14 @@ pub struct Input<'a>(pub(super) &'a BufferEventRef);
 
 impl Input<'_> {
     fn with<R>(&self, f: impl FnOnce(&mut BufferRef) -> R) -> Result<R> {
-        self.0.with(|raw| {
+        let result = self.0.with(|raw| {
             // SAFETY: the bufferevent is alive, and so is its input, until C is back at least
             // (`with`). Nobody else has a reference to it: references are given to `f` only,
             // which none of the methods here lets call the user's code.
             f(unsafe { BufferRef::from_ptr_mut(ffi::bufferevent_get_input(raw)) })
-        })
+        });
+        self.0.drained();
+        result
     }
 
     /// The number of bytes.

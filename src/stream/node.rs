@@ -4,12 +4,13 @@
 //! for the length of the call. The handler is moved out of its place while it runs: whatever it
 //! does to its own stream, nobody frees it or calls it again meanwhile.
 
-use super::direct::READ_AT_ONCE;
+use super::direct::FIRST_READ;
 use super::event::{Peer, StreamError};
 use super::{Direction, Handler, StreamEvent};
 use crate::base::{Kind, Live};
 use crate::callback::retain;
 use crate::error::{Error, Result};
+use crate::event::InternalEvent;
 use crate::{LoopHandle, ffi, later};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use std::os::raw::{c_short, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
+use std::time::Duration;
 
 bitflags::bitflags! {
     /// The state of a stream.
@@ -49,6 +51,8 @@ bitflags::bitflags! {
         const AT_EOF = 2048;
         /// Events are not for the handler yet: TLS over a filter has its handshake to do.
         const SHAKING_HANDS = 4096;
+        /// The input has reached its high watermark.
+        const PAUSED = 8192;
     }
 }
 
@@ -78,10 +82,10 @@ pub struct BufferEventRef {
     pub(super) enabled: Cell<Direction>,
     pub(super) fd: Cell<ffi::evutil_socket_t>,
     handler: Cell<Option<Box<dyn Handler>>>,
-    /// How much input the handler left.
-    pub(super) left: Cell<usize>,
-    pub(super) read_high: Cell<usize>,
-    pub(super) write_low: Cell<usize>,
+    /// Reads the socket, while the stream is direct.
+    pub(super) reader: InternalEvent,
+    /// How much the next read is likely to bring.
+    pub(super) next_read: Cell<u32>,
     pub(super) key: Cell<usize>,
     /// What few streams have.
     pub(super) extra: RefCell<Option<Box<Extra>>>,
@@ -91,6 +95,10 @@ pub struct BufferEventRef {
 /// What few streams have.
 #[derive(Default)]
 pub(super) struct Extra {
+    pub(super) read_low: usize,
+    pub(super) read_high: usize,
+    pub(super) write_low: usize,
+    pub(super) read_timeout: Option<Duration>,
     /// What the handler missed while it was running.
     missed_event: Option<StreamEvent>,
     /// What the program has asked the loop to tell the handler.
@@ -137,9 +145,8 @@ impl BufferEventRef {
             enabled: Cell::new(Direction::WRITE),
             fd: Cell::new(-1),
             handler: Cell::new(Some(handler)),
-            left: Cell::new(0),
-            read_high: Cell::new(0),
-            write_low: Cell::new(0),
+            reader: InternalEvent::unset(),
+            next_read: Cell::new(FIRST_READ),
             key: Cell::new(usize::MAX),
             extra: RefCell::new(None),
             peer: RefCell::default(),
@@ -216,6 +223,28 @@ impl BufferEventRef {
     /// What `f` finds in the extras, if there are any.
     pub(super) fn extra<R>(&self, f: impl FnOnce(&mut Extra) -> Option<R>) -> Option<R> {
         self.extra.borrow_mut().as_deref_mut().and_then(f)
+    }
+
+    pub(super) fn read_low(&self) -> usize {
+        self.setting(|extra| extra.read_low)
+    }
+
+    pub(super) fn read_high(&self) -> usize {
+        self.setting(|extra| extra.read_high)
+    }
+
+    pub(super) fn write_low(&self) -> usize {
+        self.setting(|extra| extra.write_low)
+    }
+
+    pub(super) fn read_timeout(&self) -> Option<Duration> {
+        self.setting(|extra| extra.read_timeout)
+    }
+
+    /// What few streams have set.
+    #[inline]
+    fn setting<R: Default>(&self, f: impl FnOnce(&Extra) -> R) -> R {
+        self.extra.borrow().as_deref().map(f).unwrap_or_default()
     }
 
     /// Replaces the handler. Inside a callback the new one takes over when the callback returns.
@@ -329,6 +358,7 @@ impl BufferEventRef {
             self.send_last();
         }
         let raw = self.raw.replace(ptr::null_mut());
+        self.reader.free();
         let entered = self.base.inner().enter();
         // SAFETY: it was ours and alive; C counts references while it runs a callback of it.
         unsafe { self.free(raw) };
@@ -466,13 +496,7 @@ unsafe fn node(arg: *mut c_void) -> Rc<BufferEventRef> {
 unsafe extern "C" fn on_read(_: *mut ffi::bufferevent, arg: *mut c_void) {
     // SAFETY: C passes what `adopt` set.
     let node = unsafe { node(arg) };
-    let mut length = node.input().len();
-    if length >= node.left.get() + READ_AT_ONCE {
-        length = node.read_on(length);
-    }
-    node.left.set(length);
     node.dispatch(Call::Read);
-    node.left.set(node.input().len());
     node.settle();
 }
 
@@ -493,5 +517,18 @@ unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut
         node.connected();
     }
     node.dispatch(Call::Event(event));
+    node.settle();
+}
+
+/// The event that reads a direct stream.
+pub(super) unsafe extern "C" fn on_readable(
+    _: ffi::evutil_socket_t,
+    what: c_short,
+    arg: *mut c_void,
+) {
+    // SAFETY: `watch` set it; C calls only before event_free, on this thread, until when the
+    // owner or the base holds a count.
+    let node = unsafe { node(arg) };
+    node.readable(what);
     node.settle();
 }

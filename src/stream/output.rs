@@ -130,6 +130,7 @@ impl Output<'_> {
                 ffi::bufferevent_get_input(source),
             )
         })?;
+        input.0.drained();
         self.0.written();
         if code != 0 {
             return Err(Error::Libevent {

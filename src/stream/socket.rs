@@ -189,16 +189,7 @@ impl BufferEventRef {
             if nonblocking != 0 {
                 return Err(error);
             }
-            let mut wanted = self.enabled.get();
-            if self.is(State::DIRECT) {
-                wanted -= Direction::WRITE;
-            }
-            if ffi::bufferevent_enable(raw, wanted.bits() as c_short) != 0 {
-                return Err(Error::last_os(format!(
-                    "bufferevent_enable on descriptor {fd}"
-                )));
-            }
         }
-        Ok(())
+        self.begin()
     }
 }

@@ -86,18 +86,18 @@ impl BufferEventRef {
     pub fn enable(&self, direction: Direction) -> Result<()> {
         self.open()?;
         self.enabled.set(self.enabled.get() | direction);
-        let mut wanted = direction;
-        if self.is(State::DIRECT) {
-            wanted -= Direction::WRITE;
-        }
         if self.is(State::CONNECTING) {
-            // What has nowhere to come from yet; `connected` does it.
-            wanted -= Direction::BOTH;
+            // There is nowhere to read from yet; `connected` does it.
+            return Ok(());
         }
-        if !wanted.is_empty() {
+        if self.is(State::DIRECT) {
+            if direction.contains(Direction::READ) && self.fd.get() >= 0 {
+                self.resume()?;
+            }
+        } else {
             // SAFETY: alive.
-            let code =
-                self.with(|raw| unsafe { ffi::bufferevent_enable(raw, wanted.bits() as c_short) })?;
+            let code = self
+                .with(|raw| unsafe { ffi::bufferevent_enable(raw, direction.bits() as c_short) })?;
             if code != 0 {
                 return Err(Error::last_os("bufferevent_enable"));
             }
@@ -120,6 +120,9 @@ impl BufferEventRef {
         if direction.contains(Direction::WRITE) {
             self.set(State::C_WRITES, false);
         }
+        if direction.contains(Direction::READ) {
+            self.pause();
+        }
         // SAFETY: alive.
         self.with(|raw| unsafe { ffi::bufferevent_disable(raw, direction.bits() as c_short) })?;
         Ok(())
@@ -140,6 +143,9 @@ impl BufferEventRef {
                 "zero is no time at all; None is no limit",
             ));
         }
+        if read.is_some() || self.read_timeout().is_some() {
+            self.with_extra(|extra| extra.read_timeout = read);
+        }
         let (read, write) = (read.map(time::timeval), write.map(time::timeval));
         let ptr = |tv: &Option<ffi::timeval>| tv.as_ref().map_or(std::ptr::null(), |tv| tv);
         // SAFETY: alive; C copies both.
@@ -149,6 +155,11 @@ impl BufferEventRef {
             return Err(Error::Libevent {
                 op: "bufferevent_set_timeouts",
             });
+        }
+        if self.is(State::DIRECT) && self.fd.get() >= 0 {
+            // Pending or not, the time counts from now.
+            self.pause();
+            self.resume()?;
         }
         Ok(())
     }
@@ -176,11 +187,17 @@ impl BufferEventRef {
         self.with(|raw| unsafe {
             ffi::bufferevent_setwatermark(raw, direction.bits() as c_short, low, high);
         })?;
-        if direction.contains(Direction::READ) {
-            self.read_high.set(high);
-        }
-        if direction.contains(Direction::WRITE) {
-            self.write_low.set(low);
+        self.with_extra(|extra| {
+            if direction.contains(Direction::READ) {
+                (extra.read_low, extra.read_high) = (low, high);
+            }
+            if direction.contains(Direction::WRITE) {
+                extra.write_low = low;
+            }
+        });
+        if direction.contains(Direction::READ) && self.is(State::DIRECT) && self.fd.get() >= 0 {
+            self.pause();
+            self.resume()?;
         }
         Ok(())
     }
@@ -225,8 +242,10 @@ impl BufferEventRef {
             ));
         }
         // SAFETY: alive; the number was checked.
-        match self.with(|raw| unsafe { ffi::bufferevent_priority_set(raw, priority as c_int) })? {
-            0 => Ok(()),
+        let code =
+            self.with(|raw| unsafe { ffi::bufferevent_priority_set(raw, priority as c_int) })?;
+        match code {
+            0 if self.reader.set_priority(priority as c_int) => Ok(()),
             _ => Err(Error::invalid(
                 "priority",
                 "it needs a socket, and cannot be changed while that is active",
@@ -417,6 +436,7 @@ impl BufferEventRef {
             if fd < 0 {
                 return Err(Error::invalid("stream", "it has no socket"));
             }
+            self.reader.free();
             ffi::bufferevent_setfd(raw, -1);
             self.fd.set(-1);
             self.set(State::C_WRITES, false);

@@ -1,0 +1,206 @@
+//! Reading a socket: all that it has, by one call.
+
+use super::super::node::{Call, State, on_readable};
+use super::super::{BufferEventRef, Direction, StreamError, StreamEvent};
+use super::is_retriable;
+use crate::error::{Error, Result};
+use crate::ffi;
+use std::io;
+use std::os::raw::{c_int, c_short, c_void};
+use std::ptr;
+
+/// What is read beside the input, and copied to it, when there is more than was expected. It is
+/// also about the most that is read in one turn, so that one peer does not keep the others waiting.
+pub(in super::super) const SCRATCH: usize = 64 * 1024;
+/// What is expected of a new connection.
+pub(in super::super) const FIRST_READ: u32 = 1024;
+/// The most that is expected.
+const LARGEST_READ: u32 = 64 * 1024;
+
+impl BufferEventRef {
+    /// Makes the event that reads, which is not pending yet.
+    pub(super) fn watch(&self) -> Result<()> {
+        let base = self.handle().inner().open()?;
+        let arg = ptr::from_ref(self).cast_mut().cast::<c_void>();
+        let flags = (ffi::EV_READ | ffi::EV_PERSIST) as c_short;
+        self.reader.free();
+        // SAFETY: the base is alive, and the descriptor open until the event is freed: by `free`,
+        // `take_socket` or `leave_to_c`, before which the node does not go.
+        unsafe {
+            self.reader
+                .set_fd(base, self.fd.get(), flags, on_readable, arg)?
+        };
+        let priority = self.priority();
+        if priority != self.handle().priorities() / 2 {
+            self.reader.set_priority(priority as c_int);
+        }
+        Ok(())
+    }
+
+    /// Reads, if it is to and there is room.
+    pub(in super::super) fn resume(&self) -> Result<()> {
+        let high = self.read_high();
+        let full = high > 0 && self.input().len() >= high;
+        self.set(State::PAUSED, full);
+        if full || !self.enabled.get().contains(Direction::READ) {
+            return Ok(());
+        }
+        if !self.reader.add(self.read_timeout()) {
+            return Err(Error::last_os(format!(
+                "event_add on descriptor {}",
+                self.fd.get()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Reads no more for now.
+    pub(in super::super) fn pause(&self) {
+        self.reader.del();
+    }
+
+    /// Something was taken out of the input.
+    #[inline]
+    pub(in super::super) fn drained(&self) {
+        if self.is(State::PAUSED) {
+            self.unpause();
+        }
+    }
+
+    #[cold]
+    fn unpause(&self) {
+        if let Err(error) = self.resume() {
+            let error = io::Error::from(error);
+            self.fail_later(Direction::READ, &error);
+        }
+    }
+
+    /// The socket is readable, or was not for too long.
+    pub(in super::super) fn readable(&self, what: c_short) {
+        let Ok(raw) = self.open() else { return };
+        if what == ffi::EV_TIMEOUT as c_short {
+            return self.ended(StreamEvent::TimedOut(Direction::READ));
+        }
+        // SAFETY: alive.
+        let (input, length) = unsafe {
+            let input = ffi::bufferevent_get_input(raw);
+            (input, ffi::evbuffer_get_length(input))
+        };
+        let high = self.read_high();
+        let room = if high > 0 {
+            high.saturating_sub(length)
+        } else {
+            usize::MAX
+        };
+        if room == 0 {
+            self.set(State::PAUSED, true);
+            return self.pause();
+        }
+        match self.receive(input, room) {
+            Ok(0) => {
+                self.set(State::AT_EOF, true);
+                self.ended(StreamEvent::Eof);
+            }
+            Ok(count) => {
+                let length = length + count;
+                if high > 0 && length >= high {
+                    self.set(State::PAUSED, true);
+                    self.pause();
+                }
+                if length >= self.read_low() {
+                    self.dispatch(Call::Read);
+                }
+            }
+            Err(error) if is_retriable(&error) => {}
+            Err(error) => {
+                let peer = self.peer();
+                self.ended(StreamEvent::Failed(StreamError::from_os(peer, error)));
+            }
+        }
+    }
+
+    /// That direction is over, as libevent has it.
+    fn ended(&self, event: StreamEvent) {
+        self.enabled.set(self.enabled.get() - Direction::READ);
+        self.pause();
+        self.dispatch(Call::Event(event));
+    }
+
+    /// One read of at most `room` bytes: as many as are expected into the input itself, and what
+    /// there is beyond that over a detour. So an input holds little memory that is not used,
+    /// however little a peer sends at a time.
+    fn receive(&self, input: *mut ffi::evbuffer, room: usize) -> io::Result<usize> {
+        let expected = (self.next_read.get() as usize).min(room);
+        let queue = self
+            .handle()
+            .inner()
+            .flush_queue()
+            .map_err(io::Error::from)?;
+        let scratch = queue.scratch();
+        let none = ffi::evbuffer_iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        };
+        let mut extents = [none; 3];
+        // SAFETY: alive. The end of a bufferevent's input is frozen for everybody but libevent,
+        // which does just this before it reads; its change callbacks are libevent's own.
+        let count = unsafe {
+            ffi::evbuffer_unfreeze(input, 0);
+            let reserved =
+                ffi::evbuffer_reserve_space(input, expected as _, extents.as_mut_ptr(), 2);
+            let used = usize::try_from(reserved).unwrap_or(0).min(2);
+            let mut left = room;
+            for extent in &mut extents[..used] {
+                extent.iov_len = extent.iov_len.min(left);
+                left -= extent.iov_len;
+            }
+            extents[used] = ffi::evbuffer_iovec {
+                iov_base: scratch.cast(),
+                iov_len: SCRATCH.min(left),
+            };
+            let count = libc::readv(self.fd.get(), extents.as_ptr().cast(), used as c_int + 1);
+            let Ok(count) = usize::try_from(count) else {
+                let error = io::Error::last_os_error();
+                ffi::evbuffer_freeze(input, 0);
+                return Err(error);
+            };
+            let mut left = count;
+            for extent in &mut extents[..used] {
+                extent.iov_len = extent.iov_len.min(left);
+                left -= extent.iov_len;
+            }
+            let committed = match extents[..used]
+                .iter()
+                .filter(|extent| extent.iov_len > 0)
+                .count()
+            {
+                0 => 0,
+                filled => ffi::evbuffer_commit_space(input, extents.as_mut_ptr(), filled as c_int),
+            };
+            let added = match left {
+                0 => 0,
+                left => ffi::evbuffer_add(input, scratch.cast(), left),
+            };
+            ffi::evbuffer_freeze(input, 0);
+            if committed != 0 || added != 0 {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            count
+        };
+        self.expect(count);
+        Ok(count)
+    }
+
+    /// What the next read is likely to bring.
+    #[inline]
+    fn expect(&self, count: usize) {
+        let expected = self.next_read.get();
+        if count > expected as usize {
+            let larger = u32::try_from(count).unwrap_or(u32::MAX).min(LARGEST_READ);
+            self.next_read
+                .set(larger.next_power_of_two().min(LARGEST_READ));
+        } else if expected > FIRST_READ && count < expected as usize / 4 {
+            self.next_read.set(expected / 2);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Writing a socket: when the handler has returned, in one call.
+
+use super::super::node::{Call, State};
+use super::super::{BufferEventRef, Direction, StreamError, StreamEvent};
+use super::is_retriable;
+use crate::ffi;
+use std::io;
+use std::os::raw::c_short;
+use std::rc::Rc;
+
+/// The largest single write.
+pub(in super::super) const WRITE_AT_ONCE: usize = 1024 * 1024;
+
+fn output_of(raw: *mut ffi::bufferevent) -> *mut ffi::evbuffer {
+    // SAFETY: the callers' bufferevent is alive.
+    unsafe { ffi::bufferevent_get_output(raw) }
+}
+
+fn length_of(buffer: *mut ffi::evbuffer) -> usize {
+    // SAFETY: the callers' buffer is alive.
+    unsafe { ffi::evbuffer_get_length(buffer) }
+}
+
+impl BufferEventRef {
+    /// Something was added to the output, perhaps far from its own callbacks.
+    #[inline]
+    pub(in super::super) fn written(&self) {
+        let state = self.state.get();
+        let busy = State::RUNNING
+            .union(State::C_WRITES)
+            .union(State::QUEUED)
+            .union(State::CONNECTING)
+            .union(State::CLOSED);
+        if state.contains(State::DIRECT) && !state.intersects(busy) {
+            self.queue_flush();
+        }
+    }
+
+    /// Lets the loop flush it, in this turn still.
+    pub(in super::super) fn queue_flush(&self) {
+        if !self.is(State::QUEUED)
+            && let Ok(queue) = self.handle().inner().flush_queue()
+        {
+            self.set(State::QUEUED, true);
+            queue.push(self.me());
+        }
+    }
+
+    /// Called by the flush queue.
+    pub(in super::super) fn flush_queued(self: &Rc<Self>) {
+        self.set(State::QUEUED, false);
+        self.run_triggered();
+        if self.is(State::DIRECT) && !self.is_closed() {
+            self.flush_direct();
+        }
+        if self
+            .state
+            .get()
+            .intersects(State::FINISHING | State::ENDING)
+        {
+            self.finish_if_flushed();
+        }
+        crate::later::run();
+    }
+
+    /// Sends what is in the output, and has C send what the socket does not take.
+    pub(in super::super) fn flush_direct(&self) {
+        let Some((left, sent)) = self.send() else {
+            return;
+        };
+        match sent {
+            Ok(0) if left > 0 => {
+                // Only a file that became shorter ends up here.
+                let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                return self.fail(error);
+            }
+            Err(error) if !is_retriable(&error) => return self.fail(error),
+            _ => {}
+        }
+        if left > 0 {
+            self.let_c_write();
+        }
+        if sent.is_ok() && left <= self.write_low() {
+            self.dispatch(Call::Write);
+            // More that it wrote waits for epoll, so that one that always writes does not keep
+            // the others from their turn.
+            if let Ok(raw) = self.open()
+                && self.is(State::DIRECT)
+                && length_of(output_of(raw)) > 0
+            {
+                self.let_c_write();
+            }
+        }
+    }
+
+    /// One write, if there is something to write and nobody else is about to. Returns what is
+    /// left and what was sent.
+    fn send(&self) -> Option<(usize, io::Result<usize>)> {
+        let raw = self.open().ok()?;
+        let output = output_of(raw);
+        let before = length_of(output);
+        let busy = State::C_WRITES.union(State::CONNECTING);
+        if before == 0
+            || self.state.get().intersects(busy)
+            || !self.enabled.get().contains(Direction::WRITE)
+            || self.fd.get() < 0
+        {
+            return None;
+        }
+        // SAFETY: alive. The front of a bufferevent's output is frozen for everybody but
+        // libevent, which does just this before it writes.
+        let count = unsafe {
+            ffi::evbuffer_unfreeze(output, 1);
+            let count = ffi::evbuffer_write_atmost(output, self.fd.get(), WRITE_AT_ONCE as _);
+            let error = io::Error::last_os_error();
+            ffi::evbuffer_freeze(output, 1);
+            usize::try_from(count).map_err(|_| error)
+        };
+        Some((length_of(output), count))
+    }
+
+    /// The last chance of what was written just before the end.
+    pub(in super::super) fn send_last(&self) {
+        let _ = self.send();
+    }
+
+    /// C sends the rest of the output when there is room.
+    fn let_c_write(&self) {
+        let Ok(raw) = self.open() else { return };
+        if self.is(State::C_WRITES) || !self.enabled.get().contains(Direction::WRITE) {
+            return;
+        }
+        self.set(State::C_WRITES, true);
+        // SAFETY: alive; enabling calls nobody.
+        let code = unsafe { ffi::bufferevent_enable(raw, ffi::EV_WRITE as c_short) };
+        if code != 0 {
+            self.fail(io::Error::last_os_error());
+        }
+    }
+
+    /// C has sent something: when that was all, C's EV_WRITE goes off again.
+    pub(in super::super) fn written_by_c(&self) {
+        if self.is(State::DIRECT)
+            && self.is(State::C_WRITES)
+            && let Ok(raw) = self.open()
+            && length_of(output_of(raw)) == 0
+        {
+            self.stop_c_writing(raw);
+        }
+    }
+
+    pub(in super::super) fn stop_c_writing(&self, raw: *mut ffi::bufferevent) {
+        self.set(State::C_WRITES, false);
+        // SAFETY: the callers' bufferevent is alive; disabling calls nobody.
+        unsafe { ffi::bufferevent_disable(raw, ffi::EV_WRITE as c_short) };
+    }
+
+    /// Writing failed. As in C, that direction is disabled and the handler hears of it.
+    fn fail(&self, error: io::Error) {
+        let Ok(raw) = self.open() else { return };
+        self.stop_c_writing(raw);
+        self.enabled.set(self.enabled.get() - Direction::WRITE);
+        let peer = self.peer.borrow().clone();
+        let failure = StreamError::from_os(peer, error);
+        self.dispatch(Call::Event(StreamEvent::Failed(failure)));
+    }
+}
