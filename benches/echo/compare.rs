@@ -71,12 +71,6 @@ fn programs() -> Vec<Program> {
         c(C_EVENTS, "echo/echo_event.c"),
         rust(EVENTS, "events"),
     ];
-    programs.retain(|program| {
-        program
-            .args
-            .first()
-            .is_none_or(|name| server::NAMES.contains(name))
-    });
     if let Some(folder) = crate_programs("peers") {
         for (name, file) in [(MIO, "echo-mio"), (TOKIO, "echo-tokio")] {
             programs.push(Program {

@@ -1,6 +1,7 @@
 //! The echo servers in Rust: this program runs itself as one.
 
 mod events;
+mod streams;
 
 use super::process;
 use libevent2::{Event, EventBase, Interest, LoopHandle, Result};
@@ -9,12 +10,10 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
-/// The servers' names.
-pub const NAMES: [&str; 1] = ["events"];
-
 /// Runs the server of that name; `false` if there is none.
 pub fn run(name: &str) -> bool {
     let served = match name {
+        "bufferevents" => serve(streams::accepted),
         "events" => serve(events::accepted()),
         _ => return false,
     };
