@@ -36,6 +36,8 @@ mod search;
 mod segment;
 mod share;
 mod space;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use change::{Change, ChangeId};
