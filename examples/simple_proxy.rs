@@ -1,0 +1,192 @@
+//! Passes every connection on to another server, like `sample/le-proxy.c` of libevent.
+//!
+//! `cargo run --example simple_proxy 127.0.0.1:8888 example.com:80`. Ctrl-C stops accepting and
+//! lets the connections finish, a second one ends at once.
+
+use lexopt::prelude::*;
+use libevent2::listener::Accepted;
+use libevent2::stream::{BufferEvent, BufferEventRef, Callbacks, Direction, Handler, StreamEvent};
+use libevent2::{BoxError, EventBase, Listener, LoopHandle, Signal, SignalRef};
+use std::cell::Cell;
+use std::error::Error;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::{ExitCode, exit};
+use std::rc::Rc;
+use std::time::Duration;
+
+const HELP: &str = "\
+Usage: simple_proxy LISTEN UPSTREAM
+
+Accepts connections at LISTEN and passes each on to UPSTREAM, both of the form
+HOST:PORT. With port 0 at LISTEN the system picks one.
+
+SIGINT and SIGTERM: accepts nobody any more and ends with the last connection.
+A second one ends at once.
+";
+
+/// How much may wait for the slower end; until it is down to half, nothing more is read from the
+/// other one.
+const HIGH: usize = 512 * 1024;
+/// How long one end may leave what the other, which is gone, has sent.
+const LAST_WORDS: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    match Arguments::parse().map_err(Into::into).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("simple_proxy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Arguments {
+    listen: String,
+    upstream: String,
+}
+
+impl Arguments {
+    fn parse() -> Result<Self, lexopt::Error> {
+        let (mut listen, mut upstream) = (None, None);
+        let mut arguments = lexopt::Parser::from_env();
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Short('h') | Long("help") => {
+                    print!("{HELP}");
+                    exit(0);
+                }
+                Value(value) if listen.is_none() => listen = Some(value.string()?),
+                Value(value) if upstream.is_none() => upstream = Some(value.string()?),
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        Ok(Arguments {
+            listen: listen.ok_or("LISTEN is missing; see --help")?,
+            upstream: upstream.ok_or("UPSTREAM is missing; see --help")?,
+        })
+    }
+}
+
+fn resolve(name: &str) -> Result<SocketAddr, String> {
+    let addresses = name.to_socket_addrs();
+    let mut addresses = addresses.map_err(|error| format!("{name}: {error}"))?;
+    addresses.next().ok_or(format!("{name} has no address"))
+}
+
+fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let mut base = EventBase::new()?;
+    base.on_error(|_, error| eprintln!("simple_proxy: {error}"));
+
+    let upstream = resolve(&arguments.upstream)?;
+    let listener = Listener::options()
+        .on_error(|_, error| eprintln!("simple_proxy: accept: {error}"))
+        .bind(
+            &base,
+            resolve(&arguments.listen)?,
+            move |listener, client| connect(listener.handle(), client, upstream),
+        )?;
+    println!("listening on {}", listener.local_addr()?);
+    let stop = |signal: &SignalRef| signal.handle().exit();
+    let interrupt = Signal::new(&base, libc::SIGINT, stop)?;
+    let terminate = Signal::new(&base, libc::SIGTERM, stop)?;
+    base.run()?;
+
+    drop((listener, interrupt, terminate));
+    base.run()?;
+    Ok(())
+}
+
+/// Ties a client to the server. What it sends before there is a connection waits for that.
+fn connect(base: &LoopHandle, client: Accepted, upstream: SocketAddr) -> libevent2::Result<()> {
+    let client = BufferEvent::from_socket(base, client, Callbacks::new())?;
+    let server = BufferEvent::connect(base, upstream, Callbacks::new())?;
+    let ends = Rc::new([End::new(client), End::new(server)]);
+    for (side, end) in ends.iter().enumerate() {
+        end.stream.set_watermarks(Direction::WRITE, HIGH / 2, 0)?;
+        end.stream.set_handler(Half {
+            ends: ends.clone(),
+            side,
+        })?;
+    }
+    Ok(())
+}
+
+/// One end of the pair.
+struct End {
+    stream: BufferEvent,
+    /// It has sent all that it will send.
+    ended: Cell<bool>,
+}
+
+impl End {
+    fn new(stream: BufferEvent) -> Self {
+        let ended = Cell::new(false);
+        End { stream, ended }
+    }
+}
+
+/// What happens at one end. Both ends live as long as one of the two handlers, and so until both
+/// are closed.
+struct Half {
+    ends: Rc<[End; 2]>,
+    side: usize,
+}
+
+impl Half {
+    fn this(&self) -> &End {
+        &self.ends[self.side]
+    }
+
+    fn other(&self) -> &End {
+        &self.ends[1 - self.side]
+    }
+}
+
+impl Handler for Half {
+    fn on_read(&mut self, this: &BufferEventRef) -> Result<(), BoxError> {
+        let other = self.other().stream.output();
+        other.append_from(&this.input())?;
+        if other.len() >= HIGH {
+            this.disable(Direction::READ)?;
+        }
+        Ok(())
+    }
+
+    /// There is room again for what the other end sends.
+    fn on_write(&mut self, _: &BufferEventRef) -> Result<(), BoxError> {
+        let other = self.other();
+        if !other.ended.get() && !other.stream.is_closed() {
+            other.stream.enable(Direction::READ)?;
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, this: &BufferEventRef, event: StreamEvent) -> Result<(), BoxError> {
+        let other = &self.other().stream;
+        match event {
+            // Half of the connection is over; the other half may go on.
+            StreamEvent::Eof => {
+                self.this().ended.set(true);
+                if self.other().ended.get() {
+                    this.close_when_flushed();
+                    other.close_when_flushed();
+                } else if !other.is_closed() {
+                    other.shutdown_write()?;
+                }
+            }
+            StreamEvent::Failed(_) | StreamEvent::TimedOut(_) => {
+                if let StreamEvent::Failed(error) = event {
+                    eprintln!("simple_proxy: {error}");
+                }
+                self.this().ended.set(true);
+                this.close();
+                if !other.is_closed() {
+                    other.set_timeouts(None, Some(LAST_WORDS))?;
+                    other.close_when_flushed();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
