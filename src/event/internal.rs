@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::{ffi, time};
 use std::cell::Cell;
-use std::os::raw::{c_int, c_short, c_void};
+use std::os::raw::{c_short, c_void};
 use std::ptr;
 use std::time::Duration;
 
@@ -77,22 +77,6 @@ impl InternalEvent {
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: alive until `free`; the timeval is copied.
         !raw.is_null() && unsafe { ffi::event_add(raw, timeout) == 0 }
-    }
-
-    /// Takes it out of the loop; it can be added again.
-    pub(crate) fn del(&self) {
-        let raw = self.0.get();
-        if !raw.is_null() {
-            // SAFETY: alive until `free`; allowed in its own callback.
-            unsafe { ffi::event_del(raw) };
-        }
-    }
-
-    /// False while it is active.
-    pub(crate) fn set_priority(&self, priority: c_int) -> bool {
-        let raw = self.0.get();
-        // SAFETY: alive until `free`; C checks the number.
-        raw.is_null() || unsafe { ffi::event_priority_set(raw, priority) == 0 }
     }
 
     /// Legal in its own callback too.

@@ -3,9 +3,10 @@
 use super::Direction;
 use crate::error::BoxError;
 use crate::listener::Address;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 /// What has happened to a stream, as its handler hears of it.
 #[derive(Debug)]
@@ -158,5 +159,38 @@ impl From<Address> for Peer {
             Address::Unix(None) => Peer::Unnamed,
             address => Peer::Address(address),
         }
+    }
+}
+
+/// Where a stream keeps its peer: as small as that is for IPv4.
+#[derive(Default)]
+pub(super) struct PeerSlot(Cell<Stored>);
+
+#[derive(Default)]
+enum Stored {
+    #[default]
+    Unnamed,
+    V4(SocketAddrV4),
+    Other(Box<Peer>),
+}
+
+impl PeerSlot {
+    pub(super) fn replace(&self, peer: Peer) {
+        self.0.set(match peer {
+            Peer::Unnamed => Stored::Unnamed,
+            Peer::Address(Address::Ip(SocketAddr::V4(address))) => Stored::V4(address),
+            peer => Stored::Other(Box::new(peer)),
+        });
+    }
+
+    pub(super) fn get(&self) -> Peer {
+        let stored = self.0.take();
+        let peer = match &stored {
+            Stored::Unnamed => Peer::Unnamed,
+            Stored::V4(address) => SocketAddr::V4(*address).into(),
+            Stored::Other(peer) => Peer::clone(peer),
+        };
+        self.0.set(stored);
+        peer
     }
 }

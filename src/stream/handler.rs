@@ -64,9 +64,6 @@ pub trait Handler: 'static {
     }
 }
 
-type DataCallback = Box<dyn FnMut(&BufferEventRef) -> Outcome>;
-type EventCallback = Box<dyn FnMut(&BufferEventRef, StreamEvent) -> Outcome>;
-
 /// A [`Handler`] of up to three closures. What is not set does as the trait's own method.
 ///
 /// ```
@@ -85,83 +82,146 @@ type EventCallback = Box<dyn FnMut(&BufferEventRef, StreamEvent) -> Outcome>;
 /// # assert_eq!(&text, b"again");
 /// # Ok::<(), libevent2::Error>(())
 /// ```
-#[derive(Default)]
 #[must_use]
-pub struct Callbacks {
-    read: Option<DataCallback>,
-    write: Option<DataCallback>,
-    event: Option<EventCallback>,
+pub struct Callbacks<R = Unset, W = Unset, E = Unset> {
+    read: R,
+    write: W,
+    event: E,
 }
+
+/// A closure of [`Callbacks`] that was not set.
+#[derive(Debug, Clone, Copy)]
+pub struct Unset;
+
+impl Handler for Unset {}
 
 impl Callbacks {
     /// None of the three.
     pub fn new() -> Self {
-        Self::default()
+        Callbacks {
+            read: Unset,
+            write: Unset,
+            event: Unset,
+        }
     }
+}
 
+impl Default for Callbacks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R, W, E> Callbacks<R, W, E> {
     /// Sets what is done when there is something to read.
     #[doc(alias = "bufferevent_setcb")]
-    pub fn on_read<O: CallbackResult>(
-        mut self,
-        mut callback: impl FnMut(&BufferEventRef) -> O + 'static,
-    ) -> Self {
-        self.read = Some(Box::new(move |stream| callback(stream).outcome()));
-        self
+    pub fn on_read<O, F>(self, callback: F) -> Callbacks<F, W, E>
+    where
+        O: CallbackResult,
+        F: FnMut(&BufferEventRef) -> O + 'static,
+    {
+        Callbacks {
+            read: callback,
+            write: self.write,
+            event: self.event,
+        }
     }
 
     /// Sets what is done when the output was sent.
-    pub fn on_write<O: CallbackResult>(
-        mut self,
-        mut callback: impl FnMut(&BufferEventRef) -> O + 'static,
-    ) -> Self {
-        self.write = Some(Box::new(move |stream| callback(stream).outcome()));
-        self
+    pub fn on_write<O, F>(self, callback: F) -> Callbacks<R, F, E>
+    where
+        O: CallbackResult,
+        F: FnMut(&BufferEventRef) -> O + 'static,
+    {
+        Callbacks {
+            read: self.read,
+            write: callback,
+            event: self.event,
+        }
     }
 
     /// Sets what is done when something has happened to the connection.
-    pub fn on_event<O: CallbackResult>(
-        mut self,
-        mut callback: impl FnMut(&BufferEventRef, StreamEvent) -> O + 'static,
-    ) -> Self {
-        self.event = Some(Box::new(move |stream, event| {
-            callback(stream, event).outcome()
-        }));
-        self
+    pub fn on_event<O, F>(self, callback: F) -> Callbacks<R, W, F>
+    where
+        O: CallbackResult,
+        F: FnMut(&BufferEventRef, StreamEvent) -> O + 'static,
+    {
+        Callbacks {
+            read: self.read,
+            write: self.write,
+            event: callback,
+        }
     }
 }
 
-/// Does what the trait does by itself.
-struct Unset;
-impl Handler for Unset {}
+/// A closure for reading, or none.
+trait ReadCallback: 'static {
+    fn call(&mut self, stream: &BufferEventRef) -> Outcome;
+}
 
-impl Handler for Callbacks {
+/// A closure for writing, or none.
+trait WriteCallback: 'static {
+    fn call(&mut self, stream: &BufferEventRef) -> Outcome;
+}
+
+/// A closure for events, or none.
+trait EventCallback: 'static {
+    fn call(&mut self, stream: &BufferEventRef, event: StreamEvent) -> Outcome;
+}
+
+impl<O: CallbackResult, F: FnMut(&BufferEventRef) -> O + 'static> ReadCallback for F {
+    fn call(&mut self, stream: &BufferEventRef) -> Outcome {
+        self(stream).outcome()
+    }
+}
+
+impl<O: CallbackResult, F: FnMut(&BufferEventRef) -> O + 'static> WriteCallback for F {
+    fn call(&mut self, stream: &BufferEventRef) -> Outcome {
+        self(stream).outcome()
+    }
+}
+
+impl<O: CallbackResult, F: FnMut(&BufferEventRef, StreamEvent) -> O + 'static> EventCallback for F {
+    fn call(&mut self, stream: &BufferEventRef, event: StreamEvent) -> Outcome {
+        self(stream, event).outcome()
+    }
+}
+
+impl ReadCallback for Unset {
+    fn call(&mut self, stream: &BufferEventRef) -> Outcome {
+        self.on_read(stream)
+    }
+}
+
+impl WriteCallback for Unset {
+    fn call(&mut self, stream: &BufferEventRef) -> Outcome {
+        self.on_write(stream)
+    }
+}
+
+impl EventCallback for Unset {
+    fn call(&mut self, stream: &BufferEventRef, event: StreamEvent) -> Outcome {
+        self.on_event(stream, event)
+    }
+}
+
+#[allow(private_bounds, reason = "closures, or none")]
+impl<R: ReadCallback, W: WriteCallback, E: EventCallback> Handler for Callbacks<R, W, E> {
     fn on_read(&mut self, stream: &BufferEventRef) -> Outcome {
-        match &mut self.read {
-            Some(callback) => callback(stream),
-            None => Unset.on_read(stream),
-        }
+        self.read.call(stream)
     }
 
     fn on_write(&mut self, stream: &BufferEventRef) -> Outcome {
-        self.write
-            .as_mut()
-            .map_or(Ok(()), |callback| callback(stream))
+        self.write.call(stream)
     }
 
     fn on_event(&mut self, stream: &BufferEventRef, event: StreamEvent) -> Outcome {
-        match &mut self.event {
-            Some(callback) => callback(stream, event),
-            None => Unset.on_event(stream, event),
-        }
+        self.event.call(stream, event)
     }
 }
 
-impl std::fmt::Debug for Callbacks {
+impl<R, W, E> std::fmt::Debug for Callbacks<R, W, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Callbacks")
-            .field("read", &self.read.is_some())
-            .field("write", &self.write.is_some())
-            .field("event", &self.event.is_some())
-            .finish()
+        f.debug_struct("Callbacks").finish_non_exhaustive()
     }
 }

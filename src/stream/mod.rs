@@ -26,6 +26,7 @@
 //!   `EV_WRITE` while there is nothing to send. Asking for the C object with
 //!   [`as_ptr`](BufferEventRef::as_ptr) ends that: C code finds what it expects.
 
+mod connect;
 mod direct;
 mod event;
 mod flush;
@@ -39,7 +40,7 @@ mod view;
 
 pub use event::{Peer, StreamError, StreamEvent};
 pub(crate) use flush::FlushQueue;
-pub use handler::{Callbacks, Handler};
+pub use handler::{Callbacks, Handler, Unset};
 pub use input::Input;
 pub use node::BufferEventRef;
 pub use output::Output;
@@ -119,7 +120,7 @@ impl BufferEvent {
     pub fn detach(mut self) {
         if let Some(node) = self.0.take() {
             let (base, key) = (node.handle().clone(), node.key.get());
-            base.inner().adopt(key, node);
+            base.inner().adopt(key as usize, node);
         }
     }
 

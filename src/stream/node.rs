@@ -4,15 +4,15 @@
 //! for the length of the call. The handler is moved out of its place while it runs: whatever it
 //! does to its own stream, nobody frees it or calls it again meanwhile.
 
-use super::direct::FIRST_READ;
-use super::event::{Peer, StreamError};
+use super::connect::Attempt;
+use super::direct::{Expected, Reader};
+use super::event::{Peer, PeerSlot, StreamError};
 use super::{Direction, Handler, StreamEvent};
 use crate::base::{Kind, Live};
 use crate::callback::retain;
 use crate::error::{Error, Result};
-use crate::event::InternalEvent;
 use crate::{LoopHandle, ffi, later};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -83,14 +83,16 @@ pub struct BufferEventRef {
     pub(super) fd: Cell<ffi::evutil_socket_t>,
     handler: Cell<Option<Box<dyn Handler>>>,
     /// Reads the socket, while the stream is direct.
-    pub(super) reader: InternalEvent,
-    /// How much the next read is likely to bring.
-    pub(super) next_read: Cell<u32>,
-    pub(super) key: Cell<usize>,
+    pub(super) reader: Reader,
+    pub(super) expected: Cell<Expected>,
+    pub(super) key: Cell<u32>,
     /// What few streams have.
-    pub(super) extra: RefCell<Option<Box<Extra>>>,
-    pub(super) peer: RefCell<Peer>,
+    extra: Cell<Option<Box<Extra>>>,
+    pub(super) peer: PeerSlot,
 }
+
+/// No entry among the base's objects.
+const NO_KEY: u32 = u32::MAX;
 
 /// What few streams have.
 #[derive(Default)]
@@ -105,9 +107,8 @@ pub(super) struct Extra {
     pub(super) triggered: VecDeque<StreamEvent>,
     /// The stream below a filter. It is C's, and lives in C as long as the filter does.
     pub(super) underlying: Option<Rc<BufferEventRef>>,
-    /// An attempt to connect that is under way; dropping it ends it.
-    #[expect(dead_code, reason = "what it holds is for its Drop")]
-    pub(super) attempt: Option<Box<dyn std::any::Any>>,
+    /// An attempt to connect by name that is under way; dropping it ends it.
+    pub(super) attempt: Option<Attempt>,
     /// Dropped when the C object was told to go.
     pub(super) rate_limit: Option<Box<dyn std::any::Any>>,
     pub(super) group: Option<Box<dyn std::any::Any>>,
@@ -145,15 +146,16 @@ impl BufferEventRef {
             enabled: Cell::new(Direction::WRITE),
             fd: Cell::new(-1),
             handler: Cell::new(Some(handler)),
-            reader: InternalEvent::unset(),
-            next_read: Cell::new(FIRST_READ),
-            key: Cell::new(usize::MAX),
-            extra: RefCell::new(None),
-            peer: RefCell::default(),
+            reader: Reader::unset(),
+            expected: Cell::new(Expected::FIRST),
+            key: Cell::new(NO_KEY),
+            extra: Cell::new(None),
+            peer: PeerSlot::default(),
         });
         let object: Rc<dyn Live> = this.clone();
-        this.key
-            .set(base.inner().add_object(Rc::downgrade(&object)));
+        // There is no memory for more objects than that.
+        let key = base.inner().add_object(Rc::downgrade(&object)) as u32;
+        this.key.set(key);
         // The queue is there before it is needed, so that writing cannot fail.
         if let Err(error) = base.inner().flush_queue() {
             this.close();
@@ -217,12 +219,20 @@ impl BufferEventRef {
     }
 
     pub(super) fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
-        f(self.extra.borrow_mut().get_or_insert_default())
+        let mut extra = self.extra.take().unwrap_or_default();
+        let result = f(&mut extra);
+        let nested = self.extra.replace(Some(extra));
+        debug_assert!(nested.is_none(), "`f` looks at the extras only");
+        result
     }
 
     /// What `f` finds in the extras, if there are any.
     pub(super) fn extra<R>(&self, f: impl FnOnce(&mut Extra) -> Option<R>) -> Option<R> {
-        self.extra.borrow_mut().as_deref_mut().and_then(f)
+        let mut extra = self.extra.take()?;
+        let result = f(&mut extra);
+        let nested = self.extra.replace(Some(extra));
+        debug_assert!(nested.is_none(), "`f` looks at the extras only");
+        result
     }
 
     pub(super) fn read_low(&self) -> usize {
@@ -244,7 +254,10 @@ impl BufferEventRef {
     /// What few streams have set.
     #[inline]
     fn setting<R: Default>(&self, f: impl FnOnce(&Extra) -> R) -> R {
-        self.extra.borrow().as_deref().map(f).unwrap_or_default()
+        let extra = self.extra.take();
+        let value = extra.as_deref().map(f).unwrap_or_default();
+        self.extra.set(extra);
+        value
     }
 
     /// Replaces the handler. Inside a callback the new one takes over when the callback returns.
@@ -359,15 +372,16 @@ impl BufferEventRef {
         }
         let raw = self.raw.replace(ptr::null_mut());
         self.reader.free();
+        self.end_attempt();
         let entered = self.base.inner().enter();
         // SAFETY: it was ours and alive; C counts references while it runs a callback of it.
         unsafe { self.free(raw) };
         drop(entered);
         self.set(State::CLOSED, true);
-        let extra = self.extra.borrow_mut().take();
+        let extra = self.extra.take();
         // The key is another object's as soon as one is made.
-        let key = self.key.replace(usize::MAX);
-        let object = self.base.inner().remove_object(key);
+        let key = self.key.replace(NO_KEY);
+        let object = self.base.inner().remove_object(key as usize);
         // None while it is running: `dispatch` drops that one.
         let handler = self.handler.take();
         drop((extra, handler, object));
@@ -409,16 +423,19 @@ impl BufferEventRef {
         }
         self.enabled.set(self.enabled.get() - direction);
         let connecting = self.is(State::CONNECTING);
-        self.set(State::CONNECTING, false);
+        if connecting {
+            self.set(State::CONNECTING, false);
+            self.drop_socket();
+        }
         if let Some(failure) = self.extra(|extra| extra.failure.take()) {
             return StreamEvent::Failed(failure);
         }
         if let Some(tls) = self.extra(|extra| extra.tls.clone())
-            && let Some(event) = tls.failure(self, self.peer.borrow().clone())
+            && let Some(event) = tls.failure(self, self.peer())
         {
             return event;
         }
-        let peer = self.peer.borrow().clone();
+        let peer = self.peer();
         if is(ffi::BEV_EVENT_EOF as c_short) {
             if direction == Direction::WRITE && self.form == Form::Socket {
                 // Nothing could be written though there was something: a file became shorter.
@@ -443,7 +460,7 @@ impl BufferEventRef {
     /// The end of each callback of C's: what the handler wrote goes out, and what had to wait for
     /// C is done.
     #[inline]
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         if self.is(State::DIRECT) && !self.raw.get().is_null() {
             self.flush_direct();
         }
@@ -474,7 +491,7 @@ impl fmt::Debug for BufferEventRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BufferEventRef")
             .field("ptr", &self.raw.get())
-            .field("peer", &*self.peer.borrow())
+            .field("peer", &self.peer())
             .field("enabled", &self.enabled.get())
             .field("input", &self.input().len())
             .field("output", &self.output().len())

@@ -2,13 +2,15 @@
 
 use super::direct::WRITE_AT_ONCE;
 use super::node::{Form, State};
-use super::{BufferEvent, BufferEventRef, Direction, Handler, Peer};
+use super::{BufferEvent, BufferEventRef, Direction, Handler, Peer, StreamError, StreamEvent};
 use crate::error::{Error, Result};
 use crate::listener::{Accepted, Address};
 use crate::{LoopHandle, ffi};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::raw::{c_int, c_short};
 use std::path::Path;
+use std::ptr;
 use std::rc::Rc;
 
 #[cfg(unix)]
@@ -162,16 +164,44 @@ fn connect(
     let state = State::DIRECT | State::CONNECTING;
     let stream = BufferEvent::new(new_socket(base, state, handler)?);
     let raw = stream.open()?;
-    // SAFETY: alive; the address is copied by the system. Success and failure are both reported
-    // later, by the loop.
+    let failed = |source| Error::Os {
+        op: format!("connecting to {peer}"),
+        source,
+    };
+    let socket = socket2::Socket::new(address.domain(), socket2::Type::STREAM, None);
+    let socket = socket.map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    match socket.connect(&address) {
+        Ok(()) => {}
+        Err(error) if is_under_way(&error) => {}
+        // Told by the loop, as where the system takes its time to find out.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            stream.set(State::CONNECTING, false);
+            let refused = StreamError::from_os(peer.clone(), error);
+            stream.trigger_event(StreamEvent::Failed(refused))?;
+            stream.peer.replace(peer);
+            return Ok(stream);
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    // SAFETY: alive; the descriptor is open and from here on C's, which closes it with the
+    // bufferevent. Without an address C waits for a connection that is being made or there, and
+    // reports its success or failure from the loop. (With one it would not report a connection
+    // that is there at once.)
     let code = unsafe {
-        ffi::bufferevent_socket_connect(raw, address.as_ptr().cast(), address.len() as c_int)
+        ffi::bufferevent_setfd(raw, into_raw(socket.into()));
+        ffi::bufferevent_socket_connect(raw, ptr::null(), 0)
     };
     if code != 0 {
-        return Err(Error::last_os(format!("connecting to {peer}")));
+        return Err(failed(io::Error::last_os_error()));
     }
     stream.peer.replace(peer);
     Ok(stream)
+}
+
+/// Whether the loop will tell what becomes of the connection.
+pub(super) fn is_under_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
 }
 
 impl BufferEventRef {
@@ -184,12 +214,41 @@ impl BufferEventRef {
         unsafe {
             let nonblocking = ffi::evutil_make_socket_nonblocking(fd);
             let error = Error::last_os(format!("making descriptor {fd} non-blocking"));
-            ffi::bufferevent_setfd(raw, fd);
-            self.fd.set(fd);
+            self.set_fd(raw, fd);
             if nonblocking != 0 {
                 return Err(error);
             }
         }
         self.begin()
+    }
+
+    /// Gives C another descriptor, or -1. C makes its events anew, with the default priority.
+    ///
+    /// # Safety
+    /// `raw` is alive and over a socket.
+    pub(super) unsafe fn set_fd(&self, raw: *mut ffi::bufferevent, fd: ffi::evutil_socket_t) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let priority = ffi::bufferevent_get_priority(raw);
+            ffi::bufferevent_setfd(raw, fd);
+            ffi::bufferevent_priority_set(raw, priority);
+        }
+        self.fd.set(fd);
+    }
+
+    /// Closes the socket of a connection that was not made.
+    pub(super) fn drop_socket(&self) {
+        let Ok(raw) = self.open() else { return };
+        if self.form != Form::Socket {
+            return;
+        }
+        // SAFETY: alive; the descriptor is C's, which forgets it here.
+        unsafe {
+            let fd = ffi::bufferevent_getfd(raw);
+            if fd >= 0 {
+                self.set_fd(raw, -1);
+                ffi::evutil_closesocket(fd);
+            }
+        }
     }
 }

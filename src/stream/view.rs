@@ -60,7 +60,7 @@ impl BufferEventRef {
 
     /// The other end, as far as it is known.
     pub fn peer(&self) -> Peer {
-        self.peer.borrow().clone()
+        self.peer.get()
     }
 
     /// The C bufferevent, for calls of `ffi`; NULL when it is closed. From now on libevent itself
@@ -146,6 +146,7 @@ impl BufferEventRef {
         if read.is_some() || self.read_timeout().is_some() {
             self.with_extra(|extra| extra.read_timeout = read);
         }
+        let limit = write;
         let (read, write) = (read.map(time::timeval), write.map(time::timeval));
         let ptr = |tv: &Option<ffi::timeval>| tv.as_ref().map_or(std::ptr::null(), |tv| tv);
         // SAFETY: alive; C copies both.
@@ -161,7 +162,7 @@ impl BufferEventRef {
             self.pause();
             self.resume()?;
         }
-        Ok(())
+        self.limit_attempt(limit)
     }
 
     // --- watermarks, sizes, priority --------------------------------------------------------------
@@ -393,7 +394,7 @@ impl BufferEventRef {
     ///
     /// # Errors
     /// [`Error::Closed`] when it is closed; [`Error::Unsupported`] for a stream without a socket
-    /// of its own; [`Error::Invalid`] while it has one already, which
+    /// of its own; [`Error::Invalid`] while it connects, and while it has one already, which
     /// [`take_socket`](Self::take_socket) takes; [`Error::Os`] when the descriptor cannot be
     /// watched.
     #[doc(alias = "bufferevent_setfd")]
@@ -404,12 +405,8 @@ impl BufferEventRef {
             return Err(Error::invalid("stream", "it has a socket already"));
         }
         let (fd, peer) = socket.into().into_parts();
-        let priority = self.priority();
         self.peer.replace(peer);
         self.take_over(fd)?;
-        if priority != self.priority() {
-            self.set_priority(priority)?;
-        }
         if !self.output().is_empty() {
             self.written();
         }
@@ -421,7 +418,7 @@ impl BufferEventRef {
     ///
     /// # Errors
     /// [`Error::Closed`] when it is closed; [`Error::Unsupported`] for a stream without a socket
-    /// of its own; [`Error::Invalid`] when it has none now.
+    /// of its own; [`Error::Invalid`] while it connects, and when it has none.
     #[doc(alias = "bufferevent_getfd")]
     #[cfg(unix)]
     pub fn take_socket(&self) -> Result<OwnedFd> {
@@ -429,7 +426,6 @@ impl BufferEventRef {
         self.flush_direct();
         // The handler may have closed it.
         self.open()?;
-        let priority = self.priority();
         // SAFETY: alive. C forgets the descriptor, and does not close it: it is ours alone.
         unsafe {
             let fd = ffi::bufferevent_getfd(raw);
@@ -437,11 +433,9 @@ impl BufferEventRef {
                 return Err(Error::invalid("stream", "it has no socket"));
             }
             self.reader.free();
-            ffi::bufferevent_setfd(raw, -1);
-            self.fd.set(-1);
+            self.set_fd(raw, -1);
             self.set(State::C_WRITES, false);
             ffi::bufferevent_disable(raw, ffi::EV_WRITE as c_short);
-            ffi::bufferevent_priority_set(raw, priority as c_int);
             Ok(OwnedFd::from_raw_fd(fd))
         }
     }
@@ -453,6 +447,9 @@ impl BufferEventRef {
                 what: "a socket for this stream",
                 why: "it lives on top of another one, or is one of a pair",
             });
+        }
+        if self.is(State::CONNECTING) {
+            return Err(Error::invalid("stream", "its connection is being made"));
         }
         Ok(raw)
     }

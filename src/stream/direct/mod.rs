@@ -14,9 +14,11 @@
 //! A stream whose rate is limited, or on which C code works too, is all C's: `leave_to_c`.
 
 mod read;
+mod reader;
 mod write;
 
-pub(super) use read::{FIRST_READ, SCRATCH};
+pub(super) use read::{Expected, SCRATCH};
+pub(super) use reader::Reader;
 pub(super) use write::WRITE_AT_ONCE;
 
 use super::node::State;

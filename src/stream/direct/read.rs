@@ -12,10 +12,31 @@ use std::ptr;
 /// What is read beside the input, and copied to it, when there is more than was expected. It is
 /// also about the most that is read in one turn, so that one peer does not keep the others waiting.
 pub(in super::super) const SCRATCH: usize = 64 * 1024;
-/// What is expected of a new connection.
-pub(in super::super) const FIRST_READ: u32 = 1024;
-/// The most that is expected.
-const LARGEST_READ: u32 = 64 * 1024;
+
+/// How many bytes the next read is likely to bring: a power of two, by its exponent.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Expected(u8);
+
+impl Expected {
+    /// Of a new connection.
+    pub(in super::super) const FIRST: Expected = Expected(10);
+    const MOST: u8 = 16;
+
+    fn bytes(self) -> usize {
+        1 << self.0
+    }
+
+    /// After a read that has brought `count`.
+    #[inline]
+    fn after(self, count: usize) -> Self {
+        if count > self.bytes() {
+            let exponent = count.next_power_of_two().trailing_zeros() as u8;
+            return Expected(exponent.min(Self::MOST));
+        }
+        let much_less = self.0 > Self::FIRST.0 && count < self.bytes() / 4;
+        Expected(self.0 - u8::from(much_less))
+    }
+}
 
 impl BufferEventRef {
     /// Makes the event that reads, which is not pending yet.
@@ -26,10 +47,12 @@ impl BufferEventRef {
         self.reader.free();
         // SAFETY: the base is alive, and the descriptor open until the event is freed: by `free`,
         // `take_socket` or `leave_to_c`, before which the node does not go.
-        unsafe {
+        if !unsafe {
             self.reader
-                .set_fd(base, self.fd.get(), flags, on_readable, arg)?
-        };
+                .set(base, self.fd.get(), flags, on_readable, arg)
+        } {
+            return Err(Error::Libevent { op: "event_assign" });
+        }
         let priority = self.priority();
         if priority != self.handle().priorities() / 2 {
             self.reader.set_priority(priority as c_int);
@@ -130,7 +153,7 @@ impl BufferEventRef {
     /// there is beyond that over a detour. So an input holds little memory that is not used,
     /// however little a peer sends at a time.
     fn receive(&self, input: *mut ffi::evbuffer, room: usize) -> io::Result<usize> {
-        let expected = (self.next_read.get() as usize).min(room);
+        let expected = self.expected.get().bytes().min(room);
         let queue = self
             .handle()
             .inner()
@@ -187,20 +210,7 @@ impl BufferEventRef {
             }
             count
         };
-        self.expect(count);
+        self.expected.set(self.expected.get().after(count));
         Ok(count)
-    }
-
-    /// What the next read is likely to bring.
-    #[inline]
-    fn expect(&self, count: usize) {
-        let expected = self.next_read.get();
-        if count > expected as usize {
-            let larger = u32::try_from(count).unwrap_or(u32::MAX).min(LARGEST_READ);
-            self.next_read
-                .set(larger.next_power_of_two().min(LARGEST_READ));
-        } else if expected > FIRST_READ && count < expected as usize / 4 {
-            self.next_read.set(expected / 2);
-        }
     }
 }
