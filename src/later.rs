@@ -4,6 +4,7 @@
 //! the user's that ran there could reach the same evbuffer again. So C's callbacks only queue what
 //! there is to do, and whoever called C runs it when C is back.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::mem::forget;
@@ -20,6 +21,13 @@ impl Work {
         // SAFETY: `push` was promised that this may be done once, on this thread.
         unsafe { (self.run)(self.data) }
     }
+
+    /// When there is nobody who could be told of a panic.
+    fn run_unheard(self) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run())) {
+            discard(payload);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -28,8 +36,8 @@ struct Queue(RefCell<VecDeque<Work>>);
 impl Drop for Queue {
     fn drop(&mut self) {
         while let Some(work) = self.0.get_mut().pop_front() {
-            // The thread ends; there is nobody left who could be told.
-            drop(catch_unwind(AssertUnwindSafe(|| work.run())));
+            // The thread ends.
+            work.run_unheard();
         }
     }
 }
@@ -53,7 +61,7 @@ pub(crate) unsafe fn push(data: *mut c_void, run: unsafe fn(*mut c_void)) {
     }
     // The thread ends, and its queue is gone.
     let work = Work { data, run };
-    drop(catch_unwind(AssertUnwindSafe(|| work.run())));
+    work.run_unheard();
 }
 
 /// Runs what waits, all of it. To be called after each call of C that may have queued something,
@@ -73,14 +81,20 @@ fn run_all() {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work.run())) {
             match panic {
                 None => panic = Some(payload),
-                // Dropping it could panic again.
-                Some(_) => forget(payload),
+                Some(_) => discard(payload),
             }
         }
     }
     WAITING.set(false);
     if let Some(payload) = panic {
         resume_unwind(payload);
+    }
+}
+
+/// Drops what a panic carried, which may panic itself.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        forget(another);
     }
 }
 

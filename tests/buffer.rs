@@ -211,7 +211,8 @@ fn remove_takes_what_fits() {
 fn more_space_than_there_is_memory_is_an_error() {
     let _watchdog = bounded();
     let mut buffer = Buffer::from("as it was");
-    for n in [usize::MAX, isize::MAX as usize, usize::MAX / 2 - 100] {
+    // What malloc is not even asked for, of which AddressSanitizer would make a fault.
+    for n in [usize::MAX, isize::MAX as usize + 1] {
         let error = buffer.reserve(n).unwrap_err();
         assert!(matches!(error, Error::Libevent { .. }), "{error:?}");
         buffer.append_with(n, |_| unreachable!()).unwrap_err();
