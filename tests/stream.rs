@@ -210,3 +210,46 @@ fn a_large_buffer_is_sent_by_the_loop_when_the_socket_is_full() {
     base.run().unwrap();
     assert_eq!(reader.join().unwrap(), 20_000_000);
 }
+
+#[test]
+fn a_pipe_is_written_as_well_as_a_socket() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let writer = std::os::fd::OwnedFd::from(writer);
+    let stream = BufferEvent::from_socket(&base, writer, Callbacks::new()).unwrap();
+    stream.disable(Direction::READ).unwrap();
+    stream.write(b"through a pipe").unwrap();
+    stream.finish();
+    base.run().unwrap();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "through a pipe");
+}
+
+#[test]
+fn small_and_large_messages_arrive_whole_whatever_was_expected() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let (ours, mut theirs) = tcp_pair();
+    let handler = Callbacks::new()
+        .on_read(|stream| stream.output().append_from(&stream.input()))
+        .on_event(|stream, _| stream.close_when_flushed());
+    BufferEvent::from_socket(&base, ours, handler)
+        .unwrap()
+        .detach();
+    let peer = thread::spawn(move || {
+        for length in [1, 100_000, 10, 5_000, 300_000, 1, 1, 1, 1, 1, 1, 1, 70_000] {
+            let message: Vec<u8> = (0..length).map(|n: u32| (n % 251) as u8).collect();
+            let mut writer = theirs.try_clone().unwrap();
+            let copy = message.clone();
+            let write = thread::spawn(move || writer.write_all(&copy).unwrap());
+            let mut answer = vec![0; message.len()];
+            theirs.read_exact(&mut answer).unwrap();
+            assert!(answer == message, "{length} bytes");
+            write.join().unwrap();
+        }
+    });
+    base.run().unwrap();
+    peer.join().unwrap();
+}

@@ -53,6 +53,10 @@ bitflags::bitflags! {
         const SHAKING_HANDS = 4096;
         /// The input has reached its high watermark.
         const PAUSED = 8192;
+        /// The output has a file in it, whose bytes are not in memory.
+        const HOLDS_FILE = 16384;
+        /// The descriptor is a pipe or a terminal.
+        const NOT_A_SOCKET = 32768;
     }
 }
 

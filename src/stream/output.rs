@@ -1,6 +1,6 @@
 //! What is to be sent to the peer.
 
-use super::node::Form;
+use super::node::{Form, State};
 use super::{BufferEventRef, Input};
 use crate::buffer::{BufferRef, FileSegment, SharedBuffer};
 use crate::error::{Error, Result};
@@ -100,6 +100,7 @@ impl Output<'_> {
         if self.0.form != Form::Socket {
             return self.with(|output| output.append_segment(segment, range))?;
         }
+        self.0.set(State::HOLDS_FILE, true);
         // SAFETY: the output of a plain socket, which can only be added to and written.
         self.with(|output| unsafe { segment.add_to_socket_output(output.as_ptr(), range) })?
     }

@@ -149,68 +149,109 @@ impl BufferEventRef {
         self.dispatch(Call::Event(event));
     }
 
-    /// One read of at most `room` bytes: as many as are expected into the input itself, and what
-    /// there is beyond that over a detour. So an input holds little memory that is not used,
-    /// however little a peer sends at a time.
+    /// One read of at most `room` bytes.
     fn receive(&self, input: *mut ffi::evbuffer, room: usize) -> io::Result<usize> {
-        let expected = self.expected.get().bytes().min(room);
+        let expected = self.expected.get();
         let queue = self
             .handle()
             .inner()
             .flush_queue()
             .map_err(io::Error::from)?;
         let scratch = queue.scratch();
-        let none = ffi::evbuffer_iovec {
-            iov_base: ptr::null_mut(),
-            iov_len: 0,
-        };
-        let mut extents = [none; 3];
         // SAFETY: alive. The end of a bufferevent's input is frozen for everybody but libevent,
-        // which does just this before it reads; its change callbacks are libevent's own.
-        let count = unsafe {
+        // which does just this before it reads; its change callbacks are libevent's own. The
+        // scratch is nobody else's, as no code of the user's runs in here.
+        let result = unsafe {
             ffi::evbuffer_unfreeze(input, 0);
-            let reserved =
-                ffi::evbuffer_reserve_space(input, expected as _, extents.as_mut_ptr(), 2);
-            let used = usize::try_from(reserved).unwrap_or(0).min(2);
-            let mut left = room;
-            for extent in &mut extents[..used] {
-                extent.iov_len = extent.iov_len.min(left);
-                left -= extent.iov_len;
-            }
-            extents[used] = ffi::evbuffer_iovec {
-                iov_base: scratch.cast(),
-                iov_len: SCRATCH.min(left),
-            };
-            let count = libc::readv(self.fd.get(), extents.as_ptr().cast(), used as c_int + 1);
-            let Ok(count) = usize::try_from(count) else {
-                let error = io::Error::last_os_error();
-                ffi::evbuffer_freeze(input, 0);
-                return Err(error);
-            };
-            let mut left = count;
-            for extent in &mut extents[..used] {
-                extent.iov_len = extent.iov_len.min(left);
-                left -= extent.iov_len;
-            }
-            let committed = match extents[..used]
-                .iter()
-                .filter(|extent| extent.iov_len > 0)
-                .count()
-            {
-                0 => 0,
-                filled => ffi::evbuffer_commit_space(input, extents.as_mut_ptr(), filled as c_int),
-            };
-            let added = match left {
-                0 => 0,
-                left => ffi::evbuffer_add(input, scratch.cast(), left),
+            let result = if expected.bytes() <= SMALL {
+                read_aside(input, self.fd.get(), scratch, room)
+            } else {
+                read_into(input, self.fd.get(), expected.bytes(), scratch, room)
             };
             ffi::evbuffer_freeze(input, 0);
-            if committed != 0 || added != 0 {
-                return Err(io::ErrorKind::OutOfMemory.into());
-            }
-            count
+            result
         };
-        self.expected.set(self.expected.get().after(count));
+        if let Ok(count) = result {
+            self.expected.set(expected.after(count));
+        }
+        result
+    }
+}
+
+/// Up to here copying costs less than having the system fill two places.
+const SMALL: usize = 4096;
+
+/// Reads into the scratch, and copies what came to the input, which then holds no more memory than
+/// that takes.
+///
+/// # Safety
+/// `input` is alive and not frozen, `scratch` has [`SCRATCH`] bytes.
+unsafe fn read_aside(
+    input: *mut ffi::evbuffer,
+    fd: ffi::evutil_socket_t,
+    scratch: *mut u8,
+    room: usize,
+) -> io::Result<usize> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let count = libc::read(fd, scratch.cast(), room.min(SCRATCH));
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        if count > 0 && ffi::evbuffer_add(input, scratch.cast(), count) != 0 {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         Ok(count)
     }
+}
+
+/// Reads into the input itself as many bytes as are expected, and what there is beyond that over
+/// the scratch: an input holds little memory that is not used, also when it was wrong.
+///
+/// # Safety
+/// As for [`read_aside`].
+unsafe fn read_into(
+    input: *mut ffi::evbuffer,
+    fd: ffi::evutil_socket_t,
+    expected: usize,
+    scratch: *mut u8,
+    room: usize,
+) -> io::Result<usize> {
+    let none = ffi::evbuffer_iovec {
+        iov_base: ptr::null_mut(),
+        iov_len: 0,
+    };
+    let mut extents = [none; 3];
+    let wanted = expected.min(room);
+    // SAFETY: the caller's promise; there is room for two extents.
+    let used = unsafe { ffi::evbuffer_reserve_space(input, wanted as _, extents.as_mut_ptr(), 2) };
+    let used = usize::try_from(used).unwrap_or(0).min(2);
+    let beyond = room - cap(&mut extents[..used], room);
+    extents[used] = ffi::evbuffer_iovec {
+        iov_base: scratch.cast(),
+        iov_len: SCRATCH.min(beyond),
+    };
+    // SAFETY: C gave the extents for writing; the scratch is the caller's promise.
+    let count = unsafe { libc::readv(fd, extents.as_ptr().cast(), used as c_int + 1) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let direct = cap(&mut extents[..used], count);
+    let filled = extents[..used].iter().filter(|extent| extent.iov_len > 0);
+    let filled = filled.count() as c_int;
+    // SAFETY: the extents that were reserved, and filled in their order; then what is beyond.
+    let failed = unsafe {
+        (filled > 0 && ffi::evbuffer_commit_space(input, extents.as_mut_ptr(), filled) != 0)
+            || (count > direct && ffi::evbuffer_add(input, scratch.cast(), count - direct) != 0)
+    };
+    if failed {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    Ok(count)
+}
+
+/// Shortens extents to `bytes` in all. Returns how many they have then.
+fn cap(extents: &mut [ffi::evbuffer_iovec], bytes: usize) -> usize {
+    let mut left = bytes;
+    for extent in extents {
+        extent.iov_len = extent.iov_len.min(left);
+        left -= extent.iov_len;
+    }
+    bytes - left
 }

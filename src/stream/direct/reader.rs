@@ -1,7 +1,7 @@
 //! The event that reads a socket: inside the node, since there is one for each connection.
 
 use crate::{ffi, time};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::marker::PhantomPinned;
 use std::os::raw::{c_int, c_short, c_void};
 use std::time::Duration;
@@ -12,7 +12,6 @@ type Callback = unsafe extern "C" fn(ffi::evutil_socket_t, c_short, *mut c_void)
 /// Not set, or an event of a base; [`free`](Self::free) comes before its end.
 pub(in super::super) struct Reader {
     event: UnsafeCell<ffi::event>,
-    is_set: Cell<bool>,
     _pinned: PhantomPinned,
 }
 
@@ -21,13 +20,15 @@ impl Reader {
         Reader {
             // SAFETY: integers and pointers, for which zero is a value.
             event: UnsafeCell::new(unsafe { mem::zeroed() }),
-            is_set: Cell::new(false),
             _pinned: PhantomPinned,
         }
     }
 
+    /// C's own mark says whether it is set: zeroes have it not, and `free` takes it away.
     fn get(&self) -> Option<*mut ffi::event> {
-        self.is_set.get().then_some(self.event.get())
+        let event = self.event.get();
+        // SAFETY: a whole struct, set or zero.
+        (unsafe { ffi::event_initialized(event) } != 0).then_some(event)
     }
 
     /// Sets it up for a descriptor; it is not pending yet. False when C refuses.
@@ -50,7 +51,6 @@ impl Reader {
         // SAFETY: not pending, as it is not set; the rest is the caller's promise.
         let code =
             unsafe { ffi::event_assign(self.event.get(), base, fd, flags, Some(callback), arg) };
-        self.is_set.set(code == 0);
         code == 0
     }
 
@@ -81,7 +81,6 @@ impl Reader {
     /// Legal in its own callback too: C looks at an event no more once it has called it.
     pub(in super::super) fn free(&self) {
         if let Some(event) = self.get() {
-            self.is_set.set(false);
             // SAFETY: set, so alive; nobody refers to it after this.
             unsafe {
                 ffi::event_del(event);
@@ -93,6 +92,6 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        debug_assert!(!self.is_set.get(), "a stream closes before it goes");
+        debug_assert!(self.get().is_none(), "a stream closes before it goes");
     }
 }

@@ -11,6 +11,12 @@ use std::rc::Rc;
 /// The largest single write.
 pub(in super::super) const WRITE_AT_ONCE: usize = 1024 * 1024;
 
+/// A peer that has gone is an error, not a signal, where the system has it so.
+#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+const NO_SIGPIPE: std::os::raw::c_int = libc::MSG_NOSIGNAL;
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+const NO_SIGPIPE: std::os::raw::c_int = 0;
+
 fn output_of(raw: *mut ffi::bufferevent) -> *mut ffi::evbuffer {
     // SAFETY: the callers' bufferevent is alive.
     unsafe { ffi::bufferevent_get_output(raw) }
@@ -107,16 +113,66 @@ impl BufferEventRef {
         {
             return None;
         }
-        // SAFETY: alive. The front of a bufferevent's output is frozen for everybody but
-        // libevent, which does just this before it writes.
-        let count = unsafe {
-            ffi::evbuffer_unfreeze(output, 1);
-            let count = ffi::evbuffer_write_atmost(output, self.fd.get(), WRITE_AT_ONCE as _);
-            let error = io::Error::last_os_error();
-            ffi::evbuffer_freeze(output, 1);
-            usize::try_from(count).map_err(|_| error)
+        let mut sent = self
+            .only_chain(output)
+            .map(|bytes| self.send_chain(output, bytes));
+        if let Some(Err(error)) = &sent
+            && error.raw_os_error() == Some(libc::ENOTSOCK)
+        {
+            self.set(State::NOT_A_SOCKET, true);
+            sent = None;
+        }
+        let count = match sent {
+            Some(count) => count,
+            // SAFETY: alive. The front of a bufferevent's output is frozen for everybody but
+            // libevent, which does just this before it writes.
+            None => unsafe {
+                ffi::evbuffer_unfreeze(output, 1);
+                let fd = self.fd.get();
+                let count = ffi::evbuffer_write_atmost(output, fd, WRITE_AT_ONCE as _);
+                let error = io::Error::last_os_error();
+                ffi::evbuffer_freeze(output, 1);
+                usize::try_from(count).map_err(|_| error)
+            },
         };
-        Some((length_of(output), count))
+        let left = length_of(output);
+        if left == 0 {
+            self.set(State::HOLDS_FILE, false);
+        }
+        Some((left, count))
+    }
+
+    /// The bytes of the output, when they lie together: the usual case, for which the system has
+    /// a shorter way.
+    fn only_chain(&self, output: *mut ffi::evbuffer) -> Option<ffi::evbuffer_iovec> {
+        let plain = State::HOLDS_FILE.union(State::NOT_A_SOCKET);
+        if self.state.get().intersects(plain) {
+            return None;
+        }
+        let mut bytes = ffi::evbuffer_iovec {
+            iov_base: std::ptr::null_mut(),
+            iov_len: 0,
+        };
+        // SAFETY: alive, and all its chains are memory.
+        let chains = unsafe { ffi::evbuffer_peek(output, -1, std::ptr::null_mut(), &mut bytes, 1) };
+        (chains == 1).then_some(bytes)
+    }
+
+    fn send_chain(
+        &self,
+        output: *mut ffi::evbuffer,
+        bytes: ffi::evbuffer_iovec,
+    ) -> io::Result<usize> {
+        let length = bytes.iov_len.min(WRITE_AT_ONCE);
+        // SAFETY: the bytes are the output's until they are drained. As above for its front.
+        unsafe {
+            let count = libc::send(self.fd.get(), bytes.iov_base, length, NO_SIGPIPE);
+            let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+            ffi::evbuffer_unfreeze(output, 1);
+            ffi::evbuffer_drain(output, count);
+            ffi::evbuffer_freeze(output, 1);
+            Ok(count)
+        }
     }
 
     /// The last chance of what was written just before the end.
@@ -145,6 +201,7 @@ impl BufferEventRef {
             && let Ok(raw) = self.open()
             && length_of(output_of(raw)) == 0
         {
+            self.set(State::HOLDS_FILE, false);
             self.stop_c_writing(raw);
         }
     }
