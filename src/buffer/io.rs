@@ -11,42 +11,6 @@ use std::os::raw::c_int;
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Reads at most `max` bytes from `fd` to the end of `raw`, by one call of the system. 0 is the
-/// end of the stream, or what `max` was. C's callbacks on the buffer are called as by
-/// `evbuffer_read`; what they queued is left for the caller to run.
-///
-/// # Safety
-/// `raw` is an evbuffer that nobody uses meanwhile.
-#[cfg(unix)]
-pub(crate) unsafe fn read_more(
-    raw: *mut ffi::evbuffer,
-    fd: ffi::evutil_socket_t,
-    max: usize,
-) -> io::Result<usize> {
-    // No system reads more than this at once.
-    let max = max.min(c_int::MAX as usize);
-    if max == 0 {
-        return Ok(0);
-    }
-    // SAFETY: the caller's promise.
-    let refused = |op| unsafe { BufferRef::from_ptr(raw) }.refused(End::Back, op);
-    // SAFETY: the caller's promise.
-    let Some(space) = (unsafe { Space::reserve(raw, max, 2) }) else {
-        return Err(refused("evbuffer_reserve_space").into());
-    };
-    let extents = space.extents();
-    // SAFETY: C gave the extents for writing, and nobody uses the buffer until they are committed.
-    let got = unsafe { libc::readv(fd, extents.as_ptr(), extents.len() as c_int) };
-    let Ok(got) = usize::try_from(got) else {
-        return Err(io::Error::last_os_error());
-    };
-    // SAFETY: the system has written that many bytes.
-    match unsafe { space.commit(got) } {
-        true => Ok(got),
-        false => Err(refused("evbuffer_commit_space").into()),
-    }
-}
-
 #[cfg(unix)]
 impl BufferRef {
     /// Reads at most `max` bytes from a descriptor to the end, by one call of the system. 0 is
@@ -59,10 +23,28 @@ impl BufferRef {
     #[doc(alias = "evbuffer_read")]
     pub fn read_from(&mut self, source: impl AsFd, max: usize) -> io::Result<usize> {
         let fd = source.as_fd().as_raw_fd();
-        // SAFETY: alive, and `&mut self` is the only use.
-        let result = unsafe { read_more(self.as_ptr(), fd, max) };
+        // No system reads more than this at once.
+        let max = max.min(c_int::MAX as usize);
+        if max == 0 {
+            return Ok(0);
+        }
+        // SAFETY: alive; `&mut self` keeps others away until it is committed.
+        let Some(space) = (unsafe { Space::reserve(self.as_ptr(), max, 2) }) else {
+            return Err(self.refused(End::Back, "evbuffer_reserve_space").into());
+        };
+        let extents = space.extents();
+        // SAFETY: C gave the extents for writing.
+        let got = unsafe { libc::readv(fd, extents.as_ptr(), extents.len() as c_int) };
+        let Ok(got) = usize::try_from(got) else {
+            return Err(io::Error::last_os_error());
+        };
+        // SAFETY: the system has written that many bytes.
+        let committed = unsafe { space.commit(got) };
         later::run();
-        result
+        match committed {
+            true => Ok(got),
+            false => Err(self.refused(End::Back, "evbuffer_commit_space").into()),
+        }
     }
 
     /// Writes at most `max` bytes from the front to a descriptor, by one call of the system, and

@@ -47,10 +47,6 @@ pub use segment::FileSegment;
 pub use share::SharedBuffer;
 pub use view::{BufferRef, End};
 
-#[cfg(unix)]
-#[allow(unused_imports, reason = "the streams read with it")]
-pub(crate) use io::read_more;
-
 use crate::{ffi, later};
 use change::Entry;
 use std::alloc::{Layout, handle_alloc_error};

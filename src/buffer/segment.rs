@@ -229,7 +229,6 @@ const SENDFILE: bool = cfg!(any(
     target_os = "illumos"
 ));
 
-#[allow(dead_code, reason = "called by the streams")]
 impl FileSegment {
     /// Adds a part at the end of the output of a socket, from where the system sends it without
     /// its bytes ever being in the process; where it cannot, as [`BufferRef::append_segment`].
