@@ -40,6 +40,8 @@
 //! | [`Signal`] | when a signal arrived, from the loop and not from the signal handler |
 //! | [`UserEvent`] | when the program triggers it |
 //! | [`Idle`] | when nothing else is ready |
+//! | [`BufferEvent`] | when a connection has something to read, has sent all, or has ended: TCP, Unix, TLS, pairs and filters |
+//! | [`Listener`] | when somebody has connected |
 #![cfg_attr(
     feature = "http",
     doc = "| [`http::Server`] | when a request has come, which it answers at once or later |"
@@ -128,7 +130,11 @@
     doc = "| `evhttp_new`, `evhttp_bind_socket`, `evhttp_set_cb`, `evhttp_set_gencb` | [`http::Server::bind`], [`route`](http::ServerRef::route), [`fallback`](http::ServerRef::fallback) |",
     doc = "| `evhttp_request_*`, `evhttp_send_reply` | [`http::Request`], [`respond`](http::Request::respond) |"
 )]
-//! | `evbuffer_*`, `bufferevent_*`, `evconnlistener_*`, `evdns_*` | not yet; in [`ffi`] |
+//! | `evbuffer_*` | [`Buffer`], and [`BufferRef`] for one that C owns |
+//! | `bufferevent_*` | [`BufferEvent`]; the table in [`stream`] |
+//! | `evconnlistener_new_bind`, `evconnlistener_new` | [`Listener::bind`], [`Listener::from_socket`] |
+//! | `evtag_*` | [`tag`] |
+//! | `evdns_*` | not yet; in [`ffi`] |
 //!
 //! # Features
 //!

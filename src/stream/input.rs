@@ -17,9 +17,10 @@ pub struct Input<'a>(pub(super) &'a BufferEventRef);
 impl Input<'_> {
     fn with<R>(&self, f: impl FnOnce(&mut BufferRef) -> R) -> Result<R> {
         let result = self.0.with(|raw| {
-            // SAFETY: the bufferevent is alive, and so is its input, until C is back at least
-            // (`with`). Nobody else has a reference to it: references are given to `f` only,
-            // which none of the methods here lets call the user's code.
+            // SAFETY: the bufferevent is alive, and so is its input until C is back at least
+            // (`with`). What `f` calls may drop the user's values once it has done its work on the
+            // input, and they may use this same input: no slice of it is held across that, and
+            // the reference itself has no size.
             f(unsafe { BufferRef::from_ptr_mut(ffi::bufferevent_get_input(raw)) })
         });
         self.0.drained();

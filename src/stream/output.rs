@@ -20,8 +20,7 @@ impl Output<'_> {
     /// What is added here goes out as the stream's way is.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut BufferRef) -> R) -> Result<R> {
         let result = self.0.with(|raw| {
-            // SAFETY: the bufferevent is alive, and so is its output, until C is back at least
-            // (`with`). Nobody else has a reference to it; it is only added to.
+            // SAFETY: as for `Input::with`; the output is only added to.
             f(unsafe { BufferRef::from_ptr_mut(ffi::bufferevent_get_output(raw)) })
         });
         self.0.written();
