@@ -23,9 +23,10 @@ use std::thread;
 
 /// How many lookups run at a time in a process. Few names keep a resolver busy, but each one whose
 /// server is silent keeps a thread for half a minute.
-const THREADS: usize = 32;
+pub(super) const THREADS: usize = 32;
 
 type Answer = Result<Vec<SocketAddr>>;
+type Done = Box<dyn FnOnce(Answer)>;
 
 /// A lookup under way. Dropping it cancels it: nobody is called any more.
 pub(super) struct Lookup(Rc<Waiting>);
@@ -37,7 +38,7 @@ struct Waiting {
     _signal: UnixStream,
     answer: Arc<Mutex<Option<Answer>>>,
     name: String,
-    done: Cell<Option<Box<dyn FnOnce(Answer)>>>,
+    done: Cell<Option<Done>>,
 }
 
 impl Lookup {
@@ -109,7 +110,7 @@ fn no_answer(name: &str, why: &str) -> Error {
 
 // --- the threads ----------------------------------------------------------------------------------
 
-struct Job {
+pub(super) struct Job {
     host: String,
     port: u16,
     answer: Arc<Mutex<Option<Answer>>>,
@@ -142,14 +143,14 @@ impl Drop for Job {
     }
 }
 
-struct Workers {
-    running: usize,
-    waiting: VecDeque<Job>,
+pub(super) struct Workers {
+    pub(super) running: usize,
+    pub(super) waiting: VecDeque<Job>,
     /// A child of `fork` has none of the threads.
-    process: u32,
+    pub(super) process: u32,
 }
 
-static WORKERS: Mutex<Workers> = Mutex::new(Workers {
+pub(super) static WORKERS: Mutex<Workers> = Mutex::new(Workers {
     running: 0,
     waiting: VecDeque::new(),
     process: 0,

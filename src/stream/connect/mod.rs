@@ -4,6 +4,8 @@
 
 mod lookup;
 mod race;
+#[cfg(test)]
+mod tests;
 
 use super::node::{Call, State};
 use super::socket::new_socket;
@@ -26,7 +28,6 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Attempt {
     /// A [`Lookup`], then a [`Race`].
-    #[expect(dead_code, reason = "what it holds is for its Drop")]
     step: Option<Box<dyn Any>>,
     deadline: Option<InternalEvent>,
 }

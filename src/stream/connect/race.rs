@@ -26,6 +26,7 @@ pub(super) struct Loss {
 }
 
 type Outcome = std::result::Result<(OwnedFd, SocketAddr), Loss>;
+type Done = Box<dyn FnOnce(Outcome)>;
 
 /// A race under way. Dropping it ends it: all its sockets are closed, nobody is called any more.
 pub(super) struct Race(Rc<Running>);
@@ -37,7 +38,7 @@ struct Running {
     left: RefCell<VecDeque<SocketAddr>>,
     attempts: RefCell<Vec<Attempt>>,
     loss: RefCell<Option<Loss>>,
-    done: Cell<Option<Box<dyn FnOnce(Outcome)>>>,
+    done: Cell<Option<Done>>,
 }
 
 /// One address that was asked. The event goes before its socket.
@@ -72,6 +73,19 @@ impl Race {
     }
 }
 
+#[cfg(test)]
+impl Race {
+    pub(super) fn is_over(&self) -> bool {
+        self.0.attempts.borrow().is_empty() && self.0.left.borrow().is_empty()
+    }
+
+    /// The system's number of the error that is kept.
+    pub(super) fn note(&self, loss: Loss) -> Option<i32> {
+        self.0.note(loss);
+        self.0.loss.borrow().as_ref()?.error.raw_os_error()
+    }
+}
+
 impl Drop for Race {
     fn drop(&mut self) {
         self.0.stop();
@@ -79,7 +93,7 @@ impl Drop for Race {
 }
 
 /// The families take turns, beginning with that of the first address; the order within each stays.
-fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+pub(super) fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses
         .into_iter()
