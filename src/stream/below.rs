@@ -26,7 +26,7 @@ impl BufferEvent {
         let node = self.0.take().expect("it is open");
         node.set(State::BELOW, true);
         let key = node.key.replace(super::node::NO_KEY);
-        let object = node.handle().inner().remove_object(key);
+        let object = node.handle().inner().remove_object(key as usize);
         drop(object);
         Ok(node)
     }
@@ -36,7 +36,7 @@ impl BufferEventRef {
     /// Tells a stream that is [below](BufferEvent::into_below) who lives on it. What it had to tell
     /// its handler goes there, and the handler is dropped.
     pub(super) fn set_above(&self, above: &Rc<BufferEventRef>) {
-        above.peer.set(self.peer());
+        above.peer.replace(self.peer());
         above.set(State::CONNECTING, self.is(State::CONNECTING));
         let events = self.with_extra(|extra| {
             extra.above = Rc::downgrade(above);

@@ -10,6 +10,8 @@
 //! | `bufferevent_socket_new` | [`BufferEvent::from_socket`] |
 //! | `bufferevent_socket_connect` | [`BufferEvent::connect`], [`BufferEvent::connect_unix`] |
 //! | `bufferevent_socket_connect_hostname` | [`BufferEvent::connect_host`] |
+//! | `bufferevent_pair_new` | [`BufferEvent::pair`] |
+//! | `bufferevent_filter_new` | [`BufferEvent::filter`] |
 //! | `bufferevent_setcb` | the handler given to the constructor, [`set_handler`](BufferEventRef::set_handler) |
 //! | `bufferevent_get_input`, `bufferevent_get_output` | [`input`](BufferEventRef::input), [`output`](BufferEventRef::output) |
 //! | `bufferevent_free` | drop, or [`close`](BufferEventRef::close) |
@@ -26,19 +28,23 @@
 //!   `EV_WRITE` while there is nothing to send. Asking for the C object with
 //!   [`as_ptr`](BufferEventRef::as_ptr) ends that: C code finds what it expects.
 
+mod below;
 mod connect;
 mod direct;
 mod event;
+mod filter;
 mod flush;
 mod handler;
 mod input;
 mod node;
 mod output;
+mod pair;
 mod rate_limit;
 mod socket;
 mod view;
 
 pub use event::{Peer, StreamError, StreamEvent};
+pub use filter::{Filter, FilterFn, FilterIo, filter_fn};
 pub(crate) use flush::FlushQueue;
 pub use handler::{Callbacks, Handler, Unset};
 pub use input::Input;

@@ -7,6 +7,7 @@
 use super::connect::Attempt;
 use super::direct::{Expected, Reader};
 use super::event::{Peer, PeerSlot, StreamError};
+use super::filter::Filtering;
 use super::{Direction, Handler, StreamEvent};
 use crate::base::{Kind, Live};
 use crate::callback::retain;
@@ -19,7 +20,7 @@ use std::io;
 use std::os::raw::{c_short, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 bitflags::bitflags! {
@@ -49,8 +50,8 @@ bitflags::bitflags! {
         const ENDING = 1024;
         /// The peer has sent all.
         const AT_EOF = 2048;
-        /// Events are not for the handler yet: TLS over a filter has its handshake to do.
-        const SHAKING_HANDS = 4096;
+        /// Another stream lives on it, and is told what happens.
+        const BELOW = 4096;
         /// The input has reached its high watermark.
         const PAUSED = 8192;
         /// The output has a file in it, whose bytes are not in memory.
@@ -64,6 +65,10 @@ bitflags::bitflags! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Socket,
+    Pair,
+    Filter,
+    #[cfg(feature = "openssl")]
+    Tls,
 }
 
 /// What C calls the handler for.
@@ -85,18 +90,18 @@ pub struct BufferEventRef {
     /// What the user has enabled.
     pub(super) enabled: Cell<Direction>,
     pub(super) fd: Cell<ffi::evutil_socket_t>,
-    handler: Cell<Option<Box<dyn Handler>>>,
+    pub(super) handler: Cell<Option<Box<dyn Handler>>>,
     /// Reads the socket, while the stream is direct.
     pub(super) reader: Reader,
     pub(super) expected: Cell<Expected>,
     pub(super) key: Cell<u32>,
     /// What few streams have.
-    extra: Cell<Option<Box<Extra>>>,
+    pub(super) extra: Cell<Option<Box<Extra>>>,
     pub(super) peer: PeerSlot,
 }
 
 /// No entry among the base's objects.
-const NO_KEY: u32 = u32::MAX;
+pub(super) const NO_KEY: u32 = u32::MAX;
 
 /// What few streams have.
 #[derive(Default)]
@@ -111,6 +116,12 @@ pub(super) struct Extra {
     pub(super) triggered: VecDeque<StreamEvent>,
     /// The stream below a filter. It is C's, and lives in C as long as the filter does.
     pub(super) underlying: Option<Rc<BufferEventRef>>,
+    /// The filter, or TLS, that lives on this one.
+    pub(super) above: Weak<BufferEventRef>,
+    pub(super) filter: Option<Filtering>,
+    pub(super) partner: Weak<BufferEventRef>,
+    /// The other one of the pair was told that nothing follows.
+    pub(super) partner_told: bool,
     /// An attempt to connect by name that is under way; dropping it ends it.
     pub(super) attempt: Option<Attempt>,
     /// Dropped when the C object was told to go.
@@ -124,10 +135,25 @@ pub(super) struct Extra {
 
 /// What a stream over TLS does differently.
 pub(super) trait TlsSession {
-    /// Why it failed, in the words of the library, taken from its queue; None when it was not TLS.
-    fn failure(&self, stream: &BufferEventRef, peer: Peer) -> Option<StreamEvent>;
-    /// Tells the peer that nothing follows.
-    fn notify_end(&self, stream: &BufferEventRef);
+    /// The event that C's bits stand for, if its handler is to hear of it.
+    fn event(
+        &self,
+        stream: &BufferEventRef,
+        what: c_short,
+        errno: io::Error,
+    ) -> Option<StreamEvent>;
+    /// What the stream below has told, likewise.
+    fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent)
+    -> Option<StreamEvent>;
+    /// Tells the peer that nothing follows. False when that has to wait.
+    fn notify_end(&self, stream: &BufferEventRef) -> bool;
+    /// The C object, which is alive, is about to be freed. Returns the descriptor of one that has
+    /// one itself, which C has forgotten then.
+    fn let_go(
+        &self,
+        stream: &BufferEventRef,
+        raw: *mut ffi::bufferevent,
+    ) -> ffi::evutil_socket_t;
 }
 
 impl BufferEventRef {
@@ -203,6 +229,15 @@ impl BufferEventRef {
         Ok(raw)
     }
 
+    /// As [`open`](Self::open), for what ends or replaces something: one that another stream lives
+    /// on is closed to its users.
+    pub(super) fn user_open(&self) -> Result<*mut ffi::bufferevent> {
+        match self.is(State::BELOW) {
+            true => Err(Error::Closed { what: "stream" }),
+            false => self.open(),
+        }
+    }
+
     /// Calls C with the open bufferevent. C may call the user's code from inside, such as a
     /// filter: the base stays until C is back, and what had to wait is done then.
     #[inline]
@@ -270,7 +305,7 @@ impl BufferEventRef {
     /// [`Error::Closed`] when it is closed.
     #[doc(alias = "bufferevent_setcb")]
     pub fn set_handler(&self, handler: impl Handler) -> Result<()> {
-        self.open()?;
+        self.user_open()?;
         let old = self.handler.replace(Some(Box::new(handler)));
         drop(old);
         Ok(())
@@ -286,7 +321,7 @@ impl BufferEventRef {
             return self.missed(call);
         }
         let Some(mut handler) = self.handler.take() else {
-            return;
+            return self.pass_up(call);
         };
         self.state.set(state | State::RUNNING);
         let result = catch_unwind(AssertUnwindSafe(|| match call {
@@ -304,7 +339,9 @@ impl BufferEventRef {
         // It stays, unless it was replaced or its stream closed.
         let newer = self.handler.take();
         let (next, old) = match newer {
-            None if !self.is(State::CLOSED) => (Some(handler), None),
+            None if !self.state.get().intersects(State::CLOSED | State::BELOW) => {
+                (Some(handler), None)
+            }
             newer => (newer, Some(handler)),
         };
         self.handler.set(next);
@@ -368,7 +405,7 @@ impl BufferEventRef {
     /// [`close_when_flushed`](Self::close_when_flushed) waits for the output to be sent.
     #[doc(alias = "bufferevent_free")]
     pub fn close(&self) {
-        if self.raw.get().is_null() {
+        if self.user_open().is_err() {
             return;
         }
         if self.is(State::DIRECT) {
@@ -382,6 +419,9 @@ impl BufferEventRef {
         unsafe { self.free(raw) };
         drop(entered);
         self.set(State::CLOSED, true);
+        if let Some(below) = self.below() {
+            below.gone();
+        }
         let extra = self.extra.take();
         // The key is another object's as soon as one is made.
         let key = self.key.replace(NO_KEY);
@@ -395,20 +435,13 @@ impl BufferEventRef {
     /// # Safety
     /// `raw` is the bufferevent of this node, alive, and not used after this.
     unsafe fn free(&self, raw: *mut ffi::bufferevent) {
-        // SAFETY: the caller's promise. A bufferevent leaves its group and its limits before
-        // either can go. A socket is taken out of the loop and closed at once, where C would
-        // wait for a turn of the loop; without it C has nothing to close.
+        // SAFETY: the caller's promise. A socket is taken out of the loop and closed at once, where
+        // C would wait for a turn of the loop; without it C has nothing to close.
         unsafe {
-            self.leave_limits(raw);
-            if self.form == Form::Socket {
-                let fd = ffi::bufferevent_getfd(raw);
-                ffi::bufferevent_setfd(raw, -1);
-                ffi::bufferevent_free(raw);
-                if fd >= 0 {
-                    ffi::evutil_closesocket(fd);
-                }
-            } else {
-                ffi::bufferevent_free(raw);
+            let fd = self.let_go(raw);
+            ffi::bufferevent_free(raw);
+            if fd >= 0 {
+                ffi::evutil_closesocket(fd);
             }
         }
     }
@@ -533,11 +566,14 @@ unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut
     let errno = io::Error::last_os_error();
     // SAFETY: as above.
     let node = unsafe { node(arg) };
-    let event = node.event(what, errno);
-    if let StreamEvent::Connected = event {
-        node.connected();
+    let what = node.late_events(what);
+    if what != 0 {
+        let event = node.event(what, errno);
+        if let StreamEvent::Connected = event {
+            node.connected();
+        }
+        node.event_from_c(event);
     }
-    node.dispatch(Call::Event(event));
     node.settle();
 }
 

@@ -105,6 +105,12 @@ impl BufferEventRef {
         if direction.contains(Direction::WRITE) && !self.output().is_empty() {
             self.written();
         }
+        if self.form == Form::Filter {
+            // An end or a timeout may have disabled what is below.
+            self.below()
+                .map_or(Ok(()), |below| below.enable(direction))?;
+            self.look_again(direction, FlushMode::Normal);
+        }
         Ok(())
     }
 
@@ -142,6 +148,11 @@ impl BufferEventRef {
                 "timeout",
                 "zero is no time at all; None is no limit",
             ));
+        }
+        if self.form == Form::Filter
+            && let Some(below) = self.below()
+        {
+            return below.set_timeouts(read, write);
         }
         if read.is_some() || self.read_timeout().is_some() {
             self.with_extra(|extra| extra.read_timeout = read);
@@ -200,6 +211,7 @@ impl BufferEventRef {
             self.pause();
             self.resume()?;
         }
+        self.look_again(direction, FlushMode::Normal);
         Ok(())
     }
 
@@ -263,6 +275,9 @@ impl BufferEventRef {
     /// [`Error::Closed`] when it is closed.
     #[doc(alias = "bufferevent_flush")]
     pub fn flush(&self, direction: Direction, mode: FlushMode) -> Result<bool> {
+        if self.form == Form::Filter {
+            return self.flush_filter(direction, mode);
+        }
         // SAFETY: alive.
         let code = self.with(|raw| unsafe {
             ffi::bufferevent_flush(raw, direction.bits() as c_short, mode.to_c())
@@ -345,10 +360,11 @@ impl BufferEventRef {
 
     /// Whether what was written has left for the system or for the other one of a pair.
     pub(super) fn is_flushed(&self) -> bool {
-        self.output().is_empty()
-            && self
-                .extra(|extra| extra.underlying.clone())
-                .is_none_or(|below| below.is_flushed())
+        self.is_abandoned()
+            || self.output().is_empty()
+                && self
+                    .below()
+                    .is_none_or(|below| !below.is(State::ENDING) && below.is_flushed())
     }
 
     /// What was to happen once the output is sent.
@@ -375,6 +391,8 @@ impl BufferEventRef {
         }
         let Ok(raw) = self.open() else { return };
         match self.form {
+            Form::Pair => self.end_pair(),
+            Form::Filter => self.end_filter(),
             Form::Socket => {
                 // A connection that has gone has nobody to tell.
                 let fd = self.fd.get();
@@ -441,7 +459,7 @@ impl BufferEventRef {
     }
 
     fn socket_only(&self) -> Result<*mut ffi::bufferevent> {
-        let raw = self.open()?;
+        let raw = self.user_open()?;
         if self.form != Form::Socket {
             return Err(Error::Unsupported {
                 what: "a socket for this stream",

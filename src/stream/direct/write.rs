@@ -1,6 +1,6 @@
 //! Writing a socket: when the handler has returned, in one call.
 
-use super::super::node::{Call, State};
+use super::super::node::{Call, Form, State};
 use super::super::{BufferEventRef, Direction, StreamError, StreamEvent};
 use super::is_retriable;
 use crate::ffi;
@@ -55,6 +55,9 @@ impl BufferEventRef {
     /// Called by the flush queue.
     pub(in super::super) fn flush_queued(self: &Rc<Self>) {
         self.set(State::QUEUED, false);
+        if self.form == Form::Filter {
+            self.pump();
+        }
         self.run_triggered();
         if self.is(State::DIRECT) && !self.is_closed() {
             self.flush_direct();
@@ -65,6 +68,11 @@ impl BufferEventRef {
             .intersects(State::FINISHING | State::ENDING)
         {
             self.finish_if_flushed();
+        }
+        if self.is(State::BELOW)
+            && let Some(above) = self.above()
+        {
+            above.sent_below();
         }
         crate::later::run();
     }

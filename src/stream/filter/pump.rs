@@ -1,0 +1,501 @@
+//! Moving bytes through a filter. This runs from the base's flush queue, with no frame of C's below
+//! it that is in the middle of anything, and hands the user buffers that are nobody else's.
+
+use super::super::node::{Call, Form, State};
+use super::super::{BufferEventRef, Direction, FlushMode, StreamError, StreamEvent};
+use super::shell::{Flags, Shell};
+use super::{Filter, FilterIo};
+use crate::buffer::Buffer;
+use crate::callback::Outcome;
+use crate::error::{BoxError, Result};
+use crate::ffi;
+use std::os::raw::c_short;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// How often a filter is called in a row before others have their turn.
+const ROUNDS: usize = 64;
+
+/// The bit of an event that stands for what a filter has to say.
+const LATE: c_short = 0x4000;
+
+type Buf = *mut ffi::evbuffer;
+
+/// # Safety
+/// Both are alive.
+unsafe fn move_all(from: Buf, to: Buf) {
+    // SAFETY: the caller's promise. Neither end of these is ever frozen: a filter's are not, and of
+    // a socket's C freezes the other ends.
+    unsafe { ffi::evbuffer_add_buffer(to, from) };
+}
+
+/// # Safety
+/// Both are alive.
+unsafe fn put_back(from: Buf, to: Buf) {
+    // SAFETY: as above.
+    unsafe { ffi::evbuffer_prepend_buffer(to, from) };
+}
+
+/// What one call has come to.
+struct Step {
+    /// Something was taken or added.
+    moved: bool,
+    added: bool,
+    failed: bool,
+}
+
+impl BufferEventRef {
+    fn shell(&self) -> Option<Rc<Shell>> {
+        self.extra(|extra| extra.filter.as_ref().map(|filter| filter.0.clone()))
+    }
+
+    /// Has the loop look at a filter's directions, now that something has changed for them.
+    pub(in super::super) fn look_again(&self, direction: Direction, mode: FlushMode) {
+        if let Some(shell) = self.shell() {
+            shell.want(direction, mode);
+            self.queue_flush();
+        }
+    }
+
+    /// Has the filter let go of what it holds back, in the loop. Returns whether there is
+    /// something that has not gone through it yet.
+    pub(in super::super) fn flush_filter(
+        &self,
+        direction: Direction,
+        mode: FlushMode,
+    ) -> Result<bool> {
+        self.open()?;
+        self.look_again(direction, mode);
+        let reads = direction.contains(Direction::READ)
+            && self.below().is_some_and(|below| !below.input().is_empty());
+        let writes = direction.contains(Direction::WRITE) && !self.output().is_empty();
+        Ok(reads || writes)
+    }
+
+    /// The C object of a filter goes.
+    ///
+    /// # Safety
+    /// What is below is alive.
+    pub(in super::super) unsafe fn leave_filter(&self) {
+        if self.form == Form::Filter {
+            self.extra(|extra| {
+                // SAFETY: the caller's promise.
+                extra
+                    .filter
+                    .as_ref()
+                    .map(|filter| unsafe { filter.unwatch() })
+            });
+        }
+    }
+
+    /// What the flush queue does for a filter.
+    pub(in super::super) fn pump(&self) {
+        let Some(shell) = self.shell() else { return };
+        if !shell.is(Flags::BEGUN) {
+            shell.set(Flags::BEGUN, true);
+            self.call(&shell, None, FlushMode::Normal, |filter, io| {
+                filter.begin(io)
+            });
+        }
+        if let Some(mode) = shell.read.take() {
+            self.pump_input(&shell, mode);
+            if mode != FlushMode::Normal
+                && let Some(below) = self.below()
+            {
+                let _ = below.flush(Direction::READ, mode);
+            }
+            // A protocol may have waited for that.
+            shell.want(Direction::WRITE, FlushMode::Normal);
+        }
+        if shell.is(Flags::AT_END) && !shell.is(Flags::END_TOLD) && !shell.is(Flags::STARVED) {
+            self.end_input(&shell);
+        }
+        if let Some(mode) = shell.write.take() {
+            self.pump_output(&shell, mode);
+            if mode != FlushMode::Normal
+                && let Some(below) = self.below()
+            {
+                let _ = below.flush(Direction::WRITE, mode);
+            }
+        }
+        self.tell_sent(&shell);
+    }
+
+    /// Calls the filter, and does what it has asked for. Returns whether it could be called and has
+    /// not failed.
+    fn call(
+        &self,
+        shell: &Shell,
+        limit: Option<usize>,
+        mode: FlushMode,
+        f: impl FnOnce(&mut dyn Filter, &mut FilterIo<'_>) -> Outcome,
+    ) -> bool {
+        if shell.is(Flags::FAILED) || self.is_closed() {
+            return false;
+        }
+        let Some(mut filter) = shell.filter.take() else {
+            return false;
+        };
+        let mut io = FilterIo::new(self, limit, mode);
+        let result = catch_unwind(AssertUnwindSafe(|| f(&mut *filter, &mut io)));
+        let FilterIo { reply, events, .. } = io;
+        let inner = self.handle().inner();
+        if self.is_closed() {
+            inner.guard(|| drop((filter, reply, events)));
+            if let Err(payload) = result {
+                inner.panicked(payload);
+            }
+            return false;
+        }
+        shell.filter.set(Some(filter));
+        if let Some(reply) = reply {
+            self.send_below(&reply);
+        }
+        for event in events {
+            self.tell(shell, event);
+        }
+        match result {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => self.filter_failed(shell, error),
+            Err(payload) => {
+                inner.panicked(payload);
+                self.filter_failed(shell, "it panicked".into());
+            }
+        }
+        false
+    }
+
+    fn send_below(&self, bytes: &Buffer) {
+        if let Some(below) = self.below()
+            && let Ok(raw) = below.open()
+        {
+            // SAFETY: alive; its callbacks are the filter's.
+            unsafe { move_all(bytes.as_ptr(), ffi::bufferevent_get_output(raw)) };
+        }
+    }
+
+    /// One call with what is in `from`, whose results go to `to`.
+    ///
+    /// # Safety
+    /// Both are buffers of this stream or the one below, which are alive until the loop goes on.
+    unsafe fn filter_step(
+        &self,
+        shell: &Shell,
+        (from, to): (Buf, Buf),
+        limit: Option<usize>,
+        mode: FlushMode,
+        f: impl FnOnce(&mut dyn Filter, &mut Buffer, &mut Buffer, &mut FilterIo<'_>) -> Outcome,
+    ) -> Step {
+        let (mut source, mut out) = (Buffer::new(), Buffer::new());
+        // SAFETY: the caller's promise.
+        unsafe { move_all(from, source.as_ptr()) };
+        let before = source.len();
+        let fine = self.call(shell, limit, mode, |filter, io| {
+            f(filter, &mut source, &mut out, io)
+        });
+        let step = Step {
+            moved: source.len() < before || !out.is_empty(),
+            added: !out.is_empty(),
+            failed: !fine,
+        };
+        if !self.is_closed() {
+            shell.set(Flags::PUTTING_BACK, true);
+            // SAFETY: as above; a stream that is not closed was not freed.
+            unsafe {
+                put_back(source.as_ptr(), from);
+                move_all(out.as_ptr(), to);
+            }
+            shell.set(Flags::PUTTING_BACK, false);
+        }
+        step
+    }
+
+    fn pump_input(&self, shell: &Shell, mode: FlushMode) {
+        let Some(below) = self.below() else { return };
+        let mut added = false;
+        for round in 0.. {
+            let (Ok(raw), Ok(raw_below)) = (self.open(), below.open()) else {
+                return;
+            };
+            // SAFETY: both are alive.
+            let (from, to, source) = unsafe {
+                let from = ffi::bufferevent_get_input(raw_below);
+                let to = ffi::bufferevent_get_input(raw);
+                (from, to, ffi::evbuffer_get_length(from))
+            };
+            let reads = self.reads_in_c();
+            let normal = mode == FlushMode::Normal;
+            let (high, length) = (self.read_high(), self.input().len());
+            let room = reads && (high == 0 || length < high);
+            shell.set(Flags::STARVED, source > 0 && !room);
+            if (normal && !room) || (source == 0 && (normal || round > 0)) {
+                break;
+            }
+            if round >= ROUNDS {
+                self.look_again(Direction::READ, mode);
+                break;
+            }
+            let limit = (normal && high > 0).then(|| high - length);
+            // SAFETY: as above; who closes one of them leaves the memory to the loop.
+            let step = unsafe {
+                self.filter_step(shell, (from, to), limit, mode, |filter, source, out, io| {
+                    filter.input(source, out, io)
+                })
+            };
+            added |= step.added;
+            if !step.moved || step.failed {
+                break;
+            }
+        }
+        if added {
+            self.trigger_in_c(ffi::EV_READ as c_short, 0);
+        }
+    }
+
+    fn pump_output(&self, shell: &Shell, mode: FlushMode) {
+        let Some(below) = self.below() else { return };
+        let told = match self.is_ending() {
+            true => FlushMode::Finished,
+            false => mode,
+        };
+        for round in 0.. {
+            let (Ok(raw), Ok(raw_below)) = (self.open(), below.open()) else {
+                return;
+            };
+            let (mut low, mut high) = (0, 0);
+            let write = ffi::EV_WRITE as c_short;
+            // SAFETY: both are alive.
+            let (from, to, writes) = unsafe {
+                ffi::bufferevent_getwatermark(raw, write, &mut low, &mut high);
+                let writes = ffi::bufferevent_get_enabled(raw) & write != 0;
+                let from = ffi::bufferevent_get_output(raw);
+                (from, ffi::bufferevent_get_output(raw_below), writes)
+            };
+            if shell.is(Flags::FAILED) {
+                // It goes nowhere any more.
+                // SAFETY: alive.
+                unsafe { ffi::evbuffer_drain(from, usize::MAX) };
+                return;
+            }
+            let normal = mode == FlushMode::Normal;
+            let (source, waiting) = (self.output().len(), below.output().len());
+            let full = high > 0 && waiting >= high;
+            shell.set(Flags::BLOCKED, source > 0 && full);
+            if (normal && (full || !writes)) || (source == 0 && (normal || round > 0)) {
+                break;
+            }
+            if round >= ROUNDS {
+                self.look_again(Direction::WRITE, mode);
+                break;
+            }
+            let limit = (normal && high > 0).then(|| high - waiting);
+            // SAFETY: as in `pump_input`.
+            let step = unsafe {
+                self.filter_step(shell, (from, to), limit, told, |filter, source, out, io| {
+                    filter.output(source, out, io)
+                })
+            };
+            if step.moved {
+                shell.set(Flags::UNSENT, true);
+            }
+            if !step.moved || step.failed {
+                break;
+            }
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.state
+            .get()
+            .intersects(State::FINISHING | State::ENDING)
+    }
+
+    /// The handler hears that its output was sent when it has left what is below as well.
+    fn tell_sent(&self, shell: &Shell) {
+        if shell.is(Flags::UNSENT) && self.unsent() <= self.write_low() {
+            shell.set(Flags::UNSENT, false);
+            self.trigger_in_c(
+                ffi::EV_WRITE as c_short,
+                ffi::BEV_TRIG_IGNORE_WATERMARKS as _,
+            );
+        }
+    }
+
+    /// What is still to be sent, here and below.
+    fn unsent(&self) -> usize {
+        let below = self.below().map_or(0, |below| below.unsent());
+        self.output().len().saturating_add(below)
+    }
+
+    fn trigger_in_c(&self, what: c_short, options: u32) {
+        let options = options | ffi::BEV_TRIG_DEFER_CALLBACKS as u32;
+        if let Ok(raw) = self.open() {
+            // SAFETY: alive; deferred, so nothing is called from here.
+            unsafe { ffi::bufferevent_trigger(raw, what, options as _) };
+        }
+    }
+
+    /// Something of what is below was sent, or its end was told.
+    pub(in super::super) fn sent_below(&self) {
+        if let Some(below) = self.below()
+            && below.is(State::ENDING)
+        {
+            below.queue_flush();
+        }
+        let Some(shell) = self.shell() else { return };
+        if shell.is(Flags::BLOCKED) {
+            shell.want(Direction::WRITE, FlushMode::Normal);
+        } else if !shell.is(Flags::UNSENT) && !self.is_ending() {
+            return;
+        }
+        self.queue_flush();
+    }
+
+    // --- events -----------------------------------------------------------------------------------
+
+    /// What has happened below, or to a stream with nothing below.
+    pub(in super::super) fn event_from_below(&self, event: StreamEvent) {
+        let Some(shell) = self.shell() else {
+            return self.dispatch(Call::Event(event));
+        };
+        match event {
+            StreamEvent::Eof if shell.is(Flags::END_TOLD) => return,
+            StreamEvent::Eof => {
+                // After all that was received.
+                self.set(State::AT_EOF, false);
+                if self.reads_in_c() {
+                    self.enabled.set(self.enabled.get() | Direction::READ);
+                }
+                shell.set(Flags::AT_END, true);
+                return self.look_again(Direction::READ, FlushMode::Normal);
+            }
+            StreamEvent::Connected => {
+                if let Some(below) = self.below() {
+                    below.set(State::CONNECTING, false);
+                    self.peer.replace(below.peer());
+                }
+                self.connected();
+            }
+            _ => self.set(State::CONNECTING, false),
+        }
+        let mut heard = None;
+        self.call(&shell, None, FlushMode::Normal, |filter, io| {
+            heard = filter.event(event, io);
+            Ok(())
+        });
+        if let Some(event) = heard {
+            self.dispatch(Call::Event(event));
+        }
+    }
+
+    /// What C reports of a stream, which is what has happened to the lowest one: from there it goes
+    /// up, filter by filter.
+    pub(in super::super) fn event_from_c(&self, event: StreamEvent) {
+        match self.below() {
+            Some(below) if self.form == Form::Filter && below.form == Form::Filter => {
+                below.event_from_c(event);
+            }
+            _ => self.event_from_below(event),
+        }
+    }
+
+    fn reads_in_c(&self) -> bool {
+        let Ok(raw) = self.open() else { return false };
+        // SAFETY: alive.
+        unsafe { ffi::bufferevent_get_enabled(raw) & ffi::EV_READ as c_short != 0 }
+    }
+
+    /// Nothing more comes from below, and there was room for what has come.
+    fn end_input(&self, shell: &Shell) {
+        shell.set(Flags::END_TOLD, true);
+        self.pump_input(shell, FlushMode::Finished);
+        let mut heard = None;
+        self.call(shell, None, FlushMode::Finished, |filter, io| {
+            heard = filter.event(StreamEvent::Eof, io);
+            Ok(())
+        });
+        if let Some(event) = heard {
+            self.tell(shell, event);
+        }
+    }
+
+    fn filter_failed(&self, shell: &Shell, source: BoxError) {
+        shell.set(Flags::FAILED, true);
+        self.enabled.set(Direction::empty());
+        if let Ok(raw) = self.open() {
+            // SAFETY: alive; disabling a filter calls nobody.
+            unsafe { ffi::bufferevent_disable(raw, Direction::BOTH.bits() as c_short) };
+        }
+        let peer = self.peer();
+        self.tell(
+            shell,
+            StreamEvent::Failed(StreamError::Filter { peer, source }),
+        );
+    }
+
+    fn tell(&self, shell: &Shell, event: StreamEvent) {
+        match event {
+            StreamEvent::Connected => {
+                self.with_extra(|extra| extra.triggered.push_back(event));
+                self.queue_flush();
+            }
+            // For whoever is above, what was received is what is in the input.
+            event if self.is(State::BELOW) => {
+                self.with_extra(|extra| extra.triggered.push_back(event));
+                self.queue_flush();
+            }
+            event => self.tell_late(shell, event),
+        }
+    }
+
+    /// The handler hears of it after what came before it: C calls for reading first.
+    fn tell_late(&self, shell: &Shell, event: StreamEvent) {
+        shell.late.borrow_mut().push_back(event);
+        if let Ok(raw) = self.open() {
+            let options = ffi::BEV_TRIG_DEFER_CALLBACKS as _;
+            // SAFETY: alive; deferred, so nothing is called from here.
+            unsafe { ffi::bufferevent_trigger_event(raw, LATE, options) };
+        }
+    }
+
+    /// Tells what waits for C's event callback, and returns what C has to say besides.
+    pub(in super::super) fn late_events(&self, what: c_short) -> c_short {
+        if self.form != Form::Filter || what & LATE == 0 {
+            return what;
+        }
+        let Some(shell) = self.shell() else { return 0 };
+        loop {
+            let event = shell.late.borrow_mut().pop_front();
+            let Some(event) = event else { break };
+            if let StreamEvent::Eof = event {
+                self.set(State::AT_EOF, true);
+                self.enabled.set(self.enabled.get() - Direction::READ);
+            }
+            self.dispatch(Call::Event(event));
+        }
+        what & !LATE
+    }
+
+    /// The last bytes, and the end of what is below. Once.
+    pub(in super::super) fn end_filter(&self) {
+        let (Some(shell), Some(below)) = (self.shell(), self.below()) else {
+            return;
+        };
+        if shell.is(Flags::FINISHED) {
+            return;
+        }
+        shell.set(Flags::FINISHED, true);
+        let mut last = Buffer::new();
+        let fine = self.call(&shell, None, FlushMode::Finished, |filter, _| {
+            filter.finish(&mut last)
+        });
+        if !self.is_closed() {
+            if fine {
+                self.send_below(&last);
+            }
+            let _ = below.shutdown_write();
+            // After that, in the same queue.
+            self.queue_flush();
+        }
+    }
+}
