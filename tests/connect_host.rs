@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Bump, Count, DropCount, bounded, count};
-use libevent2::stream::{BufferEvent, Callbacks, Peer, StreamError, StreamEvent};
+use libevent2::stream::{BufferEvent, Callbacks, Handler, Peer, StreamError, StreamEvent};
 use libevent2::util::{AddrHints, getaddrinfo};
 use libevent2::{Error, EventBase, EventConfig, Timer};
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use std::time::Duration;
 type Heard = Rc<RefCell<Vec<String>>>;
 
 /// Notes every event, and closes at the first end.
-fn noting(heard: &Heard) -> Callbacks {
+fn noting(heard: &Heard) -> impl Handler + use<> {
     let heard = heard.clone();
     Callbacks::new().on_event(move |stream, event| {
         heard.borrow_mut().push(match &event {
@@ -62,7 +62,7 @@ fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
 }
 
 /// Hears nothing, and counts when it is dropped.
-fn silence(dropped: &Count) -> Callbacks {
+fn silence(dropped: &Count) -> impl Handler + use<> {
     let held = DropCount(dropped.clone());
     Callbacks::new().on_event(move |_, event| -> () { panic!("{event:?} {:p}", &held) })
 }
