@@ -4,6 +4,7 @@
 mod common;
 mod http_client;
 
+use common::peers::peer;
 use common::{Bump, bounded, count};
 use http_client::{Client, ask, get, post, request, with_server};
 use libevent2::http::{
@@ -11,7 +12,6 @@ use libevent2::http::{
 };
 use libevent2::{Error, EventBase, Timer};
 use std::cell::RefCell;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -371,6 +371,7 @@ fn a_hook_hears_what_became_of_the_answer() {
 #[test]
 fn curl_is_content() {
     let _bounded = bounded();
+    let Some(mut curl) = peer("curl") else { return };
     let (status, out) = with_server(
         |server| {
             server.fallback(|request: Request| {
@@ -379,10 +380,10 @@ fn curl_is_content() {
                 request.reply(StatusCode::OK, text);
             });
         },
-        |addr| {
+        move |addr| {
             let url = format!("http://{addr}/a?b");
             let sent = "x".repeat(100_000);
-            let out = Command::new("curl")
+            let out = curl
                 .args(["-sS", "--fail", &url, "--next", "-sS", "-d", &sent, &url])
                 .args([
                     "--next",
@@ -394,7 +395,7 @@ fn curl_is_content() {
                     &url,
                 ])
                 .output()
-                .expect("curl is there");
+                .expect("curl runs");
             (out.status, String::from_utf8(out.stdout).unwrap())
         },
     );

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod peers;
+
 use std::cell::Cell;
 use std::io::Write as _;
 use std::process;
