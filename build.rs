@@ -11,6 +11,12 @@ fn main() {
     if version >= 0x0202_0000 {
         println!("cargo:rustc-cfg=libevent_2_2");
     }
+    // What openssl-sys was built over.
+    println!("cargo:rustc-check-cfg=cfg(openssl_3)");
+    let openssl = env::var("DEP_OPENSSL_VERSION_NUMBER").unwrap_or_default();
+    if u64::from_str_radix(&openssl, 16).is_ok_and(|version| version >= 0x3000_0000) {
+        println!("cargo:rustc-cfg=openssl_3");
+    }
     // For benches and tests that compile C beside Rust.
     for name in ["INCLUDE", "LIB"] {
         println!("cargo:rustc-env=LIBEVENT2_C_{name}={}", of(name));

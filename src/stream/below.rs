@@ -66,7 +66,14 @@ impl BufferEventRef {
         if let Call::Event(event) = call
             && let Some(above) = self.above()
         {
-            above.event_from_below(event);
+            match above.tls_session() {
+                None => above.event_from_below(event),
+                Some(tls) => {
+                    if let Some(event) = tls.event_from_below(&above, event) {
+                        above.dispatch(Call::Event(event));
+                    }
+                }
+            }
             above.settle();
         }
     }
@@ -81,6 +88,12 @@ impl BufferEventRef {
         unsafe {
             self.leave_limits(raw);
             self.leave_filter();
+            if let Some(tls) = self.tls_session() {
+                let fd = tls.let_go(self, raw);
+                if fd >= 0 {
+                    return fd;
+                }
+            }
             if let Some(below) = self.below() {
                 below.end_attempt();
                 return below.let_go(below.raw.get());

@@ -41,6 +41,8 @@ mod output;
 mod pair;
 mod rate_limit;
 mod socket;
+#[cfg(feature = "openssl")]
+pub mod tls;
 mod view;
 
 pub use event::{Peer, StreamError, StreamEvent};

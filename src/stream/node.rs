@@ -6,7 +6,7 @@
 
 use super::connect::Attempt;
 use super::direct::{Expected, Reader};
-use super::event::{Peer, PeerSlot, StreamError};
+use super::event::{PeerSlot, StreamError};
 use super::filter::Filtering;
 use super::{Direction, Handler, StreamEvent};
 use crate::base::{Kind, Live};
@@ -129,6 +129,9 @@ pub(super) struct Extra {
     pub(super) group: Option<Box<dyn std::any::Any>>,
     /// What a filter or TLS reported before C's event callback says that something is wrong.
     pub(super) failure: Option<StreamError>,
+    /// The connection that TLS waits for.
+    #[cfg(feature = "openssl")]
+    pub(super) awaited: Option<super::BufferEvent>,
     /// What TLS has to say of an error, and to do before the end.
     pub(super) tls: Option<Rc<dyn TlsSession>>,
 }
@@ -143,17 +146,12 @@ pub(super) trait TlsSession {
         errno: io::Error,
     ) -> Option<StreamEvent>;
     /// What the stream below has told, likewise.
-    fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent)
-    -> Option<StreamEvent>;
+    fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent) -> Option<StreamEvent>;
     /// Tells the peer that nothing follows. False when that has to wait.
     fn notify_end(&self, stream: &BufferEventRef) -> bool;
     /// The C object, which is alive, is about to be freed. Returns the descriptor of one that has
     /// one itself, which C has forgotten then.
-    fn let_go(
-        &self,
-        stream: &BufferEventRef,
-        raw: *mut ffi::bufferevent,
-    ) -> ffi::evutil_socket_t;
+    fn let_go(&self, stream: &BufferEventRef, raw: *mut ffi::bufferevent) -> ffi::evutil_socket_t;
 }
 
 impl BufferEventRef {
@@ -447,7 +445,18 @@ impl BufferEventRef {
     }
 
     /// The event that C's bits stand for.
-    fn event(&self, what: c_short, errno: io::Error) -> StreamEvent {
+    pub(super) fn event(&self, what: c_short, errno: io::Error) -> Option<StreamEvent> {
+        match self.tls_session() {
+            Some(tls) => tls.event(self, what, errno),
+            None => Some(self.plain_event(what, errno)),
+        }
+    }
+
+    pub(super) fn tls_session(&self) -> Option<Rc<dyn TlsSession>> {
+        self.extra(|extra| extra.tls.clone())
+    }
+
+    fn plain_event(&self, what: c_short, errno: io::Error) -> StreamEvent {
         let what = u32::from(what as u16);
         let is = |flag: c_short| what & u32::from(flag as u16) != 0;
         let direction = if is(ffi::BEV_EVENT_READING as c_short) {
@@ -466,11 +475,6 @@ impl BufferEventRef {
         }
         if let Some(failure) = self.extra(|extra| extra.failure.take()) {
             return StreamEvent::Failed(failure);
-        }
-        if let Some(tls) = self.extra(|extra| extra.tls.clone())
-            && let Some(event) = tls.failure(self, self.peer())
-        {
-            return event;
         }
         let peer = self.peer();
         if is(ffi::BEV_EVENT_EOF as c_short) {
@@ -568,11 +572,12 @@ unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut
     let node = unsafe { node(arg) };
     let what = node.late_events(what);
     if what != 0 {
-        let event = node.event(what, errno);
-        if let StreamEvent::Connected = event {
-            node.connected();
+        if let Some(event) = node.event(what, errno) {
+            if let StreamEvent::Connected = event {
+                node.connected();
+            }
+            node.event_from_c(event);
         }
-        node.event_from_c(event);
     }
     node.settle();
 }

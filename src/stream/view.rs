@@ -129,6 +129,10 @@ impl BufferEventRef {
         if direction.contains(Direction::READ) {
             self.pause();
         }
+        #[cfg(feature = "openssl")]
+        if self.form == Form::Tls {
+            return self.disable_tls();
+        }
         // SAFETY: alive.
         self.with(|raw| unsafe { ffi::bufferevent_disable(raw, direction.bits() as c_short) })?;
         Ok(())
@@ -377,7 +381,7 @@ impl BufferEventRef {
             self.end_writing();
         }
         // The notice of TLS over another stream has to be sent too.
-        if self.is(State::FINISHING) && self.is_flushed() {
+        if self.is(State::FINISHING) && !self.is(State::ENDING) && self.is_flushed() {
             self.set(State::FINISHING, false);
             self.dispatch(Call::Event(StreamEvent::Closed));
             self.close();
@@ -385,9 +389,8 @@ impl BufferEventRef {
     }
 
     fn end_writing(&self) {
-        let tls = self.extra(|extra| extra.tls.clone());
-        if let Some(tls) = tls {
-            return tls.notify_end(self);
+        if let Some(tls) = self.tls_session() {
+            return self.set(State::ENDING, !tls.notify_end(self));
         }
         let Ok(raw) = self.open() else { return };
         match self.form {
@@ -403,6 +406,8 @@ impl BufferEventRef {
                 }
                 let _ = (fd, raw);
             }
+            #[cfg(feature = "openssl")]
+            Form::Tls => {}
         }
     }
 

@@ -1,0 +1,449 @@
+//! What a stream over TLS does differently from others: what its events mean, and its end.
+
+use super::super::node::{Form, State, TlsSession};
+use super::super::{BufferEventRef, Direction, Peer, StreamError, StreamEvent};
+use super::sys::{self, Notice};
+use crate::callback::retain;
+use crate::event::InternalEvent;
+use crate::ffi;
+use crate::ffi::ssl as ffi_ssl;
+use openssl::ssl::SslRef;
+use openssl::x509::X509VerifyResult;
+use std::cell::Cell;
+use std::io;
+use std::os::raw::{c_int, c_short, c_void};
+use std::ptr;
+use std::rc::Rc;
+
+/// What is kept for a stream over TLS.
+pub(super) struct Session {
+    /// After an error OpenSSL must not be asked for anything more.
+    failed: Cell<bool>,
+    /// Waits for room for the notice of the end.
+    room: InternalEvent,
+    /// The output below, and what watches it.
+    watched: Cell<(*mut ffi::evbuffer, *mut ffi::evbuffer_cb_entry)>,
+}
+
+impl Session {
+    pub(super) fn new() -> Self {
+        Session {
+            failed: Cell::new(false),
+            room: InternalEvent::unset(),
+            watched: Cell::new((ptr::null_mut(), ptr::null_mut())),
+        }
+    }
+
+    /// The end of the peer's data: with notice, or without where that is allowed.
+    fn end(
+        &self,
+        stream: &BufferEventRef,
+        raw: *mut ffi::bufferevent,
+        ssl: &SslRef,
+    ) -> Option<StreamEvent> {
+        if is_shaking(stream, ssl) {
+            let error = cut_off(stream.peer(), true);
+            return Some(self.broken(stream, raw, error));
+        }
+        if stream.is(State::AT_EOF) && !stream.enabled.get().contains(Direction::READ) {
+            return None;
+        }
+        stream.set(State::AT_EOF, true);
+        turn_off(stream, raw, Direction::READ);
+        // C has stopped writing too.
+        if stream.enabled.get().contains(Direction::WRITE) {
+            // SAFETY: alive.
+            unsafe { ffi::bufferevent_enable(raw, ffi::EV_WRITE as c_short) };
+        }
+        Some(StreamEvent::Eof)
+    }
+
+    /// An error, which may be no more than the end.
+    fn failed(
+        &self,
+        stream: &BufferEventRef,
+        raw: *mut ffi::bufferevent,
+        ssl: &SslRef,
+        error: StreamError,
+    ) -> Option<StreamEvent> {
+        if let StreamError::Tls {
+            truncated: true, ..
+        } = error
+        {
+            // SAFETY: alive.
+            let lax = unsafe { ffi_ssl::bufferevent_openssl_get_allow_dirty_shutdown(raw) } == 1;
+            if lax || sys::has_ended(ssl) {
+                return self.end(stream, raw, ssl);
+            }
+        }
+        Some(self.broken(stream, raw, error))
+    }
+
+    /// The end of the connection by an error.
+    fn broken(
+        &self,
+        stream: &BufferEventRef,
+        raw: *mut ffi::bufferevent,
+        error: StreamError,
+    ) -> StreamEvent {
+        self.failed.set(true);
+        stream.set(State::CONNECTING, false);
+        turn_off(stream, raw, Direction::BOTH);
+        StreamEvent::Failed(error)
+    }
+
+    fn timed_out(
+        &self,
+        stream: &BufferEventRef,
+        raw: *mut ffi::bufferevent,
+        what: c_short,
+    ) -> StreamEvent {
+        if stream.is(State::CONNECTING) {
+            let awaited = stream.extra(|extra| extra.awaited.take());
+            drop(awaited);
+            let peer = stream.peer();
+            return self.broken(stream, raw, StreamError::ConnectTimedOut { peer });
+        }
+        let direction = match what & ffi::BEV_EVENT_READING as c_short {
+            0 => Direction::WRITE,
+            _ => Direction::READ,
+        };
+        turn_off(stream, raw, direction);
+        StreamEvent::TimedOut(direction)
+    }
+
+    /// Has the stream hear when something has left the one below.
+    pub(super) fn watch(&self, stream: &Rc<BufferEventRef>, below: &BufferEventRef) {
+        let Ok(raw) = below.open() else { return };
+        let arg = Rc::as_ptr(stream).cast_mut().cast::<c_void>();
+        // SAFETY: alive. `let_go` removes it before either goes.
+        unsafe {
+            let output = ffi::bufferevent_get_output(raw);
+            let entry = ffi::evbuffer_add_cb(output, Some(sent_below), arg);
+            self.watched.set((output, entry));
+        }
+    }
+}
+
+/// The output below has changed.
+unsafe extern "C" fn sent_below(
+    _: *mut ffi::evbuffer,
+    info: *const ffi::evbuffer_cb_info,
+    arg: *mut c_void,
+) {
+    // SAFETY: C's `info` is alive, and so is the stream, which removes this before it goes.
+    let (stream, count) = unsafe { (retain::<BufferEventRef>(arg), (*info).n_deleted) };
+    if count > 0 {
+        stream.sent_below();
+    }
+}
+
+impl TlsSession for Session {
+    fn event(
+        &self,
+        stream: &BufferEventRef,
+        what: c_short,
+        errno: io::Error,
+    ) -> Option<StreamEvent> {
+        let raw = stream.open().ok()?;
+        // SAFETY: alive.
+        let ssl = unsafe { sys::ssl_of(raw) }?;
+        let is = |flag: c_short| what & flag != 0;
+        if is(ffi::BEV_EVENT_CONNECTED as c_short) {
+            sys::set_modes(&ssl);
+            turn_off(stream, raw, Direction::BOTH - stream.enabled.get());
+            return Some(StreamEvent::Connected);
+        }
+        // SAFETY: alive.
+        let errors = unsafe { sys::take_errors(raw) };
+        if is(ffi::BEV_EVENT_EOF as c_short) && is(ffi::BEV_EVENT_READING as c_short) {
+            return self.end(stream, raw, &ssl);
+        }
+        if !errors.is_empty() {
+            let error = explain(
+                &ssl,
+                stream.peer(),
+                &errors,
+                errno,
+                is_shaking(stream, &ssl),
+            );
+            return self.failed(stream, raw, &ssl, error);
+        }
+        if is(ffi::BEV_EVENT_TIMEOUT as c_short) {
+            return Some(self.timed_out(stream, raw, what));
+        }
+        // Something has happened below. Its end comes without a side, and as an error.
+        let below = stream.below()?;
+        let sides = (ffi::BEV_EVENT_READING | ffi::BEV_EVENT_WRITING) as c_short;
+        let what = match is(sides) {
+            true => what,
+            false => (ffi::BEV_EVENT_EOF | ffi::BEV_EVENT_READING) as c_short,
+        };
+        let event = below.event(what, errno)?;
+        if below.form == Form::Filter {
+            // From there it comes up again.
+            below.event_from_c(event);
+            return None;
+        }
+        self.event_from_below(stream, event)
+    }
+
+    fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent) -> Option<StreamEvent> {
+        let raw = stream.open().ok()?;
+        // SAFETY: alive.
+        let ssl = unsafe { sys::ssl_of(raw) }?;
+        match event {
+            StreamEvent::Eof => {
+                let error = cut_off(stream.peer(), is_shaking(stream, &ssl));
+                self.failed(stream, raw, &ssl, error)
+            }
+            StreamEvent::Failed(error) => Some(self.broken(stream, raw, error)),
+            StreamEvent::TimedOut(_) => Some(event),
+            _ => None,
+        }
+    }
+
+    fn notify_end(&self, stream: &BufferEventRef) -> bool {
+        let Ok(raw) = stream.open() else { return true };
+        // SAFETY: alive.
+        let Some(ssl) = (unsafe { sys::ssl_of(raw) }) else {
+            return true;
+        };
+        if !self.failed.get() && !sys::has_notified(&ssl) && sys::is_open(&ssl) {
+            match sys::notify(&ssl) {
+                Notice::Sent => {}
+                Notice::Failed => self.failed.set(true),
+                Notice::Waits if self.wait_for_room(stream, raw) => return false,
+                Notice::Waits => {}
+            }
+        }
+        // A protocol below has its own last words.
+        if stream.is(State::FINISHING)
+            && let Some(below) = stream.below()
+            && matches!(below.form, Form::Filter | Form::Tls)
+        {
+            let _ = below.shutdown_write();
+        }
+        true
+    }
+
+    fn let_go(&self, stream: &BufferEventRef, raw: *mut ffi::bufferevent) -> ffi::evutil_socket_t {
+        self.room.free();
+        let (output, entry) = self.watched.replace((ptr::null_mut(), ptr::null_mut()));
+        if !entry.is_null() {
+            // SAFETY: alive, as what is below lives as long as this one; added by `watch`.
+            unsafe { ffi::evbuffer_remove_cb_entry(output, entry) };
+        }
+        // SAFETY: alive.
+        let Some(ssl) = (unsafe { sys::ssl_of(raw) }) else {
+            return -1;
+        };
+        if !self.failed.get() && sys::is_open(&ssl) && !sys::has_notified(&ssl) {
+            // SAFETY: alive.
+            if unsafe { write_out(raw, &ssl) } {
+                sys::notify(&ssl);
+            }
+        }
+        match stream.below() {
+            // SAFETY: alive, and freed by whoever calls.
+            None => unsafe { take_socket(raw, &ssl) },
+            Some(_) => -1,
+        }
+    }
+}
+
+impl Session {
+    /// Tries once more to tell the peer of the end when the socket has room; what is below another
+    /// stream says so itself. False when that cannot be waited for.
+    fn wait_for_room(&self, stream: &BufferEventRef, raw: *mut ffi::bufferevent) -> bool {
+        if stream.below().is_some() {
+            return true;
+        }
+        let Ok(base) = stream.handle().inner().open() else {
+            return false;
+        };
+        self.room.free();
+        let arg = ptr::from_ref(stream).cast_mut().cast::<c_void>();
+        // SAFETY: the base is alive, and so are the stream and its descriptor until `close` frees
+        // the event.
+        let set = unsafe {
+            let fd = ffi::bufferevent_getfd(raw);
+            self.room
+                .set_fd(base, fd, ffi::EV_WRITE as c_short, has_room, arg)
+        };
+        set.is_ok() && self.room.add(None)
+    }
+}
+
+unsafe extern "C" fn has_room(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
+    // SAFETY: `wait_for_room` set it; the stream frees the event before it goes.
+    let stream = unsafe { retain::<BufferEventRef>(arg) };
+    stream.queue_flush();
+}
+
+/// Neither for us nor for C.
+pub(super) fn turn_off(stream: &BufferEventRef, raw: *mut ffi::bufferevent, direction: Direction) {
+    stream.enabled.set(stream.enabled.get() - direction);
+    // SAFETY: alive. Over another stream C reads on when writing ends, so reading ends last.
+    unsafe {
+        if direction.contains(Direction::WRITE) {
+            ffi::bufferevent_disable(raw, ffi::EV_WRITE as c_short);
+        }
+        if !stream.enabled.get().contains(Direction::READ) {
+            ffi::bufferevent_disable(raw, ffi::EV_READ as c_short);
+        }
+    }
+}
+
+/// Whether the handshake is not complete yet. One that another stream lives on does not hear of
+/// that.
+fn is_shaking(stream: &BufferEventRef, ssl: &SslRef) -> bool {
+    stream.is(State::CONNECTING) && !(stream.is(State::BELOW) && ssl.peer_finished(&mut [0; 8]) > 0)
+}
+
+/// The connection ended without notice.
+fn cut_off(peer: Peer, shaking_hands: bool) -> StreamError {
+    let reason = match shaking_hands {
+        true => "the peer closed the connection during the handshake",
+        false => "the peer closed the connection without notice: the end may be missing",
+    };
+    StreamError::Tls {
+        peer,
+        reason: reason.to_owned(),
+        truncated: !shaking_hands,
+    }
+}
+
+/// What OpenSSL's errors mean, and the last one of the system where it had none.
+fn explain(
+    ssl: &SslRef,
+    peer: Peer,
+    errors: &[std::os::raw::c_ulong],
+    errno: io::Error,
+    shaking_hands: bool,
+) -> StreamError {
+    /// What `SSL_get_error` says, which libevent puts before what the queue had.
+    const LAST_KIND: std::os::raw::c_ulong = 16;
+    let queue: Vec<_> = errors.iter().filter(|code| **code > LAST_KIND).collect();
+    if queue.is_empty() {
+        return match is_hard(&errno) {
+            true => StreamError::from_os(peer, errno),
+            false => cut_off(peer, shaking_hands),
+        };
+    }
+    let mut reasons = Vec::new();
+    for code in queue {
+        if let Some(error) = sys::system_error(*code) {
+            return StreamError::from_os(peer, error);
+        }
+        let mut reason = sys::reason(*code);
+        if reason.starts_with("unexpected eof") {
+            return cut_off(peer, shaking_hands);
+        }
+        if reason == "certificate verify failed" && ssl.verify_result() != X509VerifyResult::OK {
+            reason = format!("{reason}: {}", ssl.verify_result().error_string());
+        }
+        reasons.push(reason);
+    }
+    StreamError::Tls {
+        peer,
+        reason: reasons.join("; "),
+        truncated: false,
+    }
+}
+
+/// Whether that is why a connection broke, and not what an earlier call left behind.
+fn is_hard(errno: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        NetworkDown, NetworkUnreachable, NotConnected, TimedOut,
+    };
+    matches!(
+        errno.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | NotConnected
+            | TimedOut
+    )
+}
+
+/// Sends what the output has and can be sent without waiting. Returns whether that was all.
+///
+/// # Safety
+/// `raw` is a bufferevent over TLS, and alive.
+unsafe fn write_out(raw: *mut ffi::bufferevent, ssl: &SslRef) -> bool {
+    // SAFETY: the caller's promise. The front of an output is frozen for everybody but libevent,
+    // which does just this. The chunk is not touched while it is written.
+    unsafe {
+        let output = ffi::bufferevent_get_output(raw);
+        while ffi::evbuffer_get_length(output) > 0 {
+            let mut chunk = ffi::evbuffer_iovec {
+                iov_base: ptr::null_mut(),
+                iov_len: 0,
+            };
+            if ffi::evbuffer_peek(output, 1, ptr::null_mut(), &mut chunk, 1) < 1 {
+                return false;
+            }
+            let Some(count) = sys::write(ssl, chunk.iov_base, chunk.iov_len) else {
+                return false;
+            };
+            ffi::evbuffer_unfreeze(output, 1);
+            let drained = ffi::evbuffer_drain(output, count);
+            ffi::evbuffer_freeze(output, 1);
+            if drained != 0 {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Takes the socket out, to be closed at once, where C would wait for a turn of the loop.
+///
+/// # Safety
+/// `raw` is a bufferevent over TLS and over a socket, alive, and freed right after this.
+unsafe fn take_socket(raw: *mut ffi::bufferevent, ssl: &SslRef) -> ffi::evutil_socket_t {
+    // SAFETY: the caller's promise. The events leave the loop before the number can be used
+    // again, and OpenSSL has no number left that it could read, write or close.
+    unsafe {
+        let fd = ffi::bufferevent_getfd(raw);
+        ffi::event_del(&raw mut (*raw).ev_read);
+        ffi::event_del(&raw mut (*raw).ev_write);
+        sys::forget_socket(ssl);
+        if fd >= 0 {
+            discard(fd);
+        }
+        fd
+    }
+}
+
+/// Takes a little of what nobody has read, such as the tickets that a TLS 1.3 server sends after
+/// the handshake: the system would answer for it by a reset, which may overtake what was sent.
+fn discard(fd: ffi::evutil_socket_t) {
+    let mut scratch = [0u8; 4096];
+    for _ in 0..4 {
+        #[cfg(unix)]
+        // SAFETY: plain system call on our descriptor, into our memory; it does not block.
+        let count = unsafe {
+            libc::recv(
+                fd as c_int,
+                scratch.as_mut_ptr().cast(),
+                scratch.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        #[cfg(not(unix))]
+        let count = {
+            let _ = (fd, &mut scratch);
+            0
+        };
+        if count <= 0 {
+            return;
+        }
+    }
+}
