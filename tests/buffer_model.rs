@@ -20,7 +20,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 proptest! {
     #![proptest_config(Config {
-        cases: 3000,
+        cases: 2000,
         failure_persistence: None,
         ..Config::default()
     })]

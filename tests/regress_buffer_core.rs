@@ -32,13 +32,13 @@ fn evbuffer() {
     let mut buffer = Buffer::new();
     let mut other = Buffer::new();
 
-    write!(buffer, "{}/{}", "hello", 1).unwrap();
+    write!(buffer, "hello/{}", 1).unwrap();
     all(&mut buffer, b"hello/1");
     buffer.append_buffer(&mut other).unwrap();
     buffer.drain("hello/".len()).unwrap();
     all(&mut buffer, b"1");
 
-    write!(other, "{}", "/hello").unwrap();
+    write!(other, "/hello").unwrap();
     buffer.append_buffer(&mut other).unwrap();
     assert_eq!(other.len(), 0);
     all(&mut buffer, b"1/hello");

@@ -5,6 +5,7 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "it searches for patterns too")]
 #[path = "../../tests/buffer_model/naive.rs"]
 mod naive;
 

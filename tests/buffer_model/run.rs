@@ -275,7 +275,7 @@ impl Side {
                 assert!(self.buffer.remove_change(self.change).is_err());
                 (self.change, self.counted) = watch(&mut self.buffer);
             }
-            Kind::Format => match write!(self.buffer, "{}\n", op.n) {
+            Kind::Format => match writeln!(self.buffer, "{}", op.n) {
                 Ok(()) => {
                     assert!(!self.frozen_back);
                     self.model.extend(format!("{}\n", op.n).into_bytes());
