@@ -74,10 +74,10 @@ fn run(port: u16) -> Result<(), Box<dyn Error>> {
         let stream = BufferEvent::from_socket(listener.handle(), client, Callbacks::new())?;
         entrance.enter(stream)
     })?;
-    println!("listening on {}", listener.local_addr()?);
     let stop = |signal: &SignalRef| signal.handle().exit();
     let interrupt = Signal::new(&base, libc::SIGINT, stop)?;
     let terminate = Signal::new(&base, libc::SIGTERM, stop)?;
+    println!("listening on {}", listener.local_addr()?);
     base.run()?;
 
     drop((listener, interrupt, terminate));

@@ -56,10 +56,10 @@ fn run(port: u16) -> Result<(), Box<dyn Error>> {
     base.on_error(|_, error| eprintln!("echo_server: {error}"));
 
     let listener = listen(&base, port)?;
-    println!("listening on {}", listener.local_addr()?);
     let stop = |signal: &SignalRef| signal.handle().exit();
     let interrupt = Signal::new(&base, libc::SIGINT, stop)?;
     let terminate = Signal::new(&base, libc::SIGTERM, stop)?;
+    println!("listening on {}", listener.local_addr()?);
     base.run()?;
 
     // Without our handlers, the next signal does what it does to any process. The loop ends by

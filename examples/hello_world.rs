@@ -51,11 +51,11 @@ fn arguments() -> Result<u16, lexopt::Error> {
 fn run(port: u16) -> Result<(), Box<dyn Error>> {
     let mut base = EventBase::new()?;
     let listener = Listener::bind(&base, (Ipv4Addr::UNSPECIFIED, port).into(), greet)?;
-    println!("listening on {}", listener.local_addr()?);
     let _interrupt = Signal::new(&base, libc::SIGINT, |signal| {
         println!("Caught an interrupt signal; exiting cleanly in two seconds.");
         signal.handle().exit_after(Duration::from_secs(2))
     })?;
+    println!("listening on {}", listener.local_addr()?);
     base.run()?;
     println!("done");
     Ok(())

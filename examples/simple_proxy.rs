@@ -6,7 +6,7 @@
 use lexopt::prelude::*;
 use libevent2::listener::Accepted;
 use libevent2::stream::{BufferEvent, BufferEventRef, Callbacks, Direction, Handler, StreamEvent};
-use libevent2::{BoxError, EventBase, Listener, LoopHandle, Signal, SignalRef};
+use libevent2::{BoxError, EventBase, Kind, Listener, LoopHandle, Signal, SignalRef};
 use std::cell::Cell;
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -85,13 +85,19 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             resolve(&arguments.listen)?,
             move |listener, client| connect(listener.handle(), client, upstream),
         )?;
-    println!("listening on {}", listener.local_addr()?);
     let stop = |signal: &SignalRef| signal.handle().exit();
     let interrupt = Signal::new(&base, libc::SIGINT, stop)?;
     let terminate = Signal::new(&base, libc::SIGTERM, stop)?;
+    println!("listening on {}", listener.local_addr()?);
     base.run()?;
 
+    // Without our handlers, the next signal does what it does to any process. The loop ends by
+    // itself when the last connection has.
     drop((listener, interrupt, terminate));
+    println!(
+        "{} connections left",
+        base.stats().live(Kind::BufferEvent) / 2
+    );
     base.run()?;
     Ok(())
 }

@@ -1,0 +1,93 @@
+//! The examples as a user has them: each runs as a process, and its peers are real sockets.
+//!
+//! `cargo test` builds the examples before; this one alone needs `cargo build --examples`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chat;
+mod delay;
+mod download;
+mod program;
+mod proxy;
+mod servers;
+mod tail;
+
+use common::bounded;
+use program::Program;
+
+const ALL: [&str; 8] = [
+    "chat",
+    "delay_load",
+    "delay_server",
+    "echo_server",
+    "hello_world",
+    "rate_limited_download",
+    "simple_proxy",
+    "tail_files",
+];
+
+#[test]
+fn each_tells_how_it_is_used() {
+    let _watchdog = bounded();
+    for name in ALL {
+        for option in ["--help", "-h"] {
+            let end = Program::start(name, &[option]).end();
+            assert!(end.status.success(), "{name}: {end:?}");
+            assert!(end.stdout.starts_with(&format!("Usage: {name} ")));
+            assert_eq!(end.stderr, "");
+        }
+    }
+}
+
+#[test]
+fn each_refuses_an_option_that_it_does_not_have() {
+    let _watchdog = bounded();
+    for name in ALL {
+        let end = Program::start(name, &["--fast"]).end();
+        assert_eq!(end.status.code(), Some(1), "{name}: {end:?}");
+        assert_eq!(end.stderr, format!("{name}: invalid option '--fast'\n"));
+    }
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let _watchdog = bounded();
+    let wrong: [(&str, &[&str], &str); 18] = [
+        ("chat", &["70000"], "70000"),
+        ("chat", &["0", "0"], "unexpected argument \"0\""),
+        ("delay_load", &[], "ADDRESS:PORT is missing"),
+        ("delay_load", &["localhost"], "localhost"),
+        ("delay_server", &["--delay", "soon"], "not a number"),
+        ("delay_server", &["--delay", "-1"], "not a time"),
+        ("delay_server", &["--port"], "missing argument"),
+        ("delay_server", &["--workers", "0"], "--workers"),
+        ("echo_server", &["port"], "port"),
+        ("hello_world", &["1", "2"], "\"2\""),
+        ("rate_limited_download", &[], "URL is missing"),
+        ("rate_limited_download", &["https://x/"], "only http"),
+        ("rate_limited_download", &["http:///"], "no host"),
+        ("rate_limited_download", &["x:y/"], "no port"),
+        ("simple_proxy", &["127.0.0.1:0"], "UPSTREAM is missing"),
+        ("simple_proxy", &["here", "127.0.0.1:1"], "here"),
+        ("simple_proxy", &["127.0.0.1:0", "there"], "there"),
+        ("tail_files", &[], "FILE is missing"),
+    ];
+    for (name, arguments, why) in wrong {
+        let end = Program::start(name, arguments).end();
+        assert_eq!(end.status.code(), Some(1), "{name} {arguments:?}: {end:?}");
+        assert!(end.stderr.contains(why), "{name} {arguments:?}: {end:?}");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let _watchdog = bounded();
+    let holder = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = holder.local_addr().unwrap().port().to_string();
+    for name in ["chat", "echo_server", "hello_world"] {
+        let end = Program::start(name, &[&port]).end();
+        assert_eq!(end.status.code(), Some(1), "{name}: {end:?}");
+        assert!(end.stderr.contains(&port), "{name}: {end:?}");
+    }
+}
