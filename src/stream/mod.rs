@@ -40,6 +40,7 @@ mod node;
 mod output;
 mod pair;
 mod rate_limit;
+mod rest;
 mod socket;
 #[cfg(feature = "openssl")]
 pub mod tls;

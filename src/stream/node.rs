@@ -554,7 +554,7 @@ unsafe fn node(arg: *mut c_void) -> Rc<BufferEventRef> {
 unsafe extern "C" fn on_read(_: *mut ffi::bufferevent, arg: *mut c_void) {
     // SAFETY: C passes what `adopt` set.
     let node = unsafe { node(arg) };
-    node.dispatch(Call::Read);
+    node.dispatch_read();
     node.settle();
 }
 
@@ -572,11 +572,13 @@ unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut
     let node = unsafe { node(arg) };
     let what = node.late_events(what);
     if what != 0 {
-        if let Some(event) = node.event(what, errno) {
+        // It is about the lowest one that C has no other way to tell of.
+        let origin = node.origin();
+        if let Some(event) = origin.event(what, errno) {
             if let StreamEvent::Connected = event {
                 node.connected();
             }
-            node.event_from_c(event);
+            origin.event_from_below(event);
         }
     }
     node.settle();

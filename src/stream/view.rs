@@ -95,6 +95,9 @@ impl BufferEventRef {
                 self.resume()?;
             }
         } else {
+            if direction.contains(Direction::READ) {
+                self.set(State::PAUSED, false);
+            }
             // SAFETY: alive.
             let code = self
                 .with(|raw| unsafe { ffi::bufferevent_enable(raw, direction.bits() as c_short) })?;
@@ -214,6 +217,9 @@ impl BufferEventRef {
         if direction.contains(Direction::READ) && self.is(State::DIRECT) && self.fd.get() >= 0 {
             self.pause();
             self.resume()?;
+        }
+        if self.is(State::PAUSED) && !self.is(State::DIRECT) {
+            self.resume_in_c();
         }
         self.look_again(direction, FlushMode::Normal);
         Ok(())

@@ -92,6 +92,9 @@ impl BufferEventRef {
 
     #[cold]
     fn unpause(&self) {
+        if !self.is(State::DIRECT) {
+            return self.resume_in_c();
+        }
         if let Err(error) = self.resume() {
             let error = io::Error::from(error);
             self.fail_later(Direction::READ, &error);

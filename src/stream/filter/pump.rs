@@ -376,6 +376,10 @@ impl BufferEventRef {
                 }
                 self.connected();
             }
+            StreamEvent::TimedOut(direction) => {
+                self.set(State::CONNECTING, false);
+                self.enabled.set(self.enabled.get() - direction);
+            }
             _ => self.set(State::CONNECTING, false),
         }
         let mut heard = None;
@@ -388,15 +392,18 @@ impl BufferEventRef {
         }
     }
 
-    /// What C reports of a stream, which is what has happened to the lowest one: from there it goes
-    /// up, filter by filter.
-    pub(in super::super) fn event_from_c(&self, event: StreamEvent) {
+    /// The stream that C's event is about: filters pass on what is not their own. From there it
+    /// goes up, filter by filter.
+    pub(in super::super) fn origin(&self) -> Rc<BufferEventRef> {
         match self.below() {
-            Some(below) if self.form == Form::Filter && below.form == Form::Filter => {
-                below.event_from_c(event);
-            }
-            _ => self.event_from_below(event),
+            Some(below) if self.form == Form::Filter && below.has_events() => below.origin(),
+            _ => self.me(),
         }
+    }
+
+    /// Whether what happens to it is more than what C tells.
+    fn has_events(&self) -> bool {
+        self.form == Form::Filter || self.tls_session().is_some()
     }
 
     fn reads_in_c(&self) -> bool {
