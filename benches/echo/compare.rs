@@ -1,23 +1,15 @@
-//! The servers, the runs, and what is compared with what.
+//! The runs, in turn.
 
 use super::load::Load;
 use super::process::{Program, Server};
-use super::support::{c_program_optimised, crate_programs};
-use super::{idle, process, report, server};
+use super::{count, idle, process, programs, report, server};
 use std::env;
 use std::thread;
 use std::time::Duration;
 
-const CONNECTIONS: usize = 64;
-const SIZES: [usize; 2] = [64, 16 * 1024];
+pub const CONNECTIONS: usize = 64;
+pub const SIZES: [usize; 2] = [64, 16 * 1024];
 const WARM_UP: Duration = Duration::from_millis(20);
-
-pub const C_STREAMS: &str = "C bufferevents";
-pub const STREAMS: &str = "Rust bufferevents";
-pub const C_EVENTS: &str = "C events";
-pub const EVENTS: &str = "Rust events";
-pub const MIO: &str = "mio";
-pub const TOKIO: &str = "tokio";
 
 /// What a run has shown.
 #[derive(Clone, Copy)]
@@ -28,60 +20,40 @@ pub struct Run {
 }
 
 pub fn main() {
-    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let mut args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
     if args.first().is_some_and(|name| server::run(name)) {
         return;
     }
+    let mut has = |word| {
+        let found = args.first().is_some_and(|arg| arg == word);
+        found.then(|| args.remove(0)).is_some()
+    };
+    let compared = match has("levers") {
+        true => programs::levers(),
+        false => programs::sides(),
+    };
+    let counts = has("count");
     let number = |i: usize, default: f64| match args.get(i) {
-        Some(arg) => arg.parse().expect("[RUNS [SECONDS]]"),
+        Some(arg) => arg.parse().expect("[levers] [count | RUNS [SECONDS]]"),
         None => default,
     };
     let (runs, seconds) = (number(0, 40.0) as usize, number(1, 0.1));
 
-    let programs = programs();
     let limit = process::prepare();
     println!("libevent {}", libevent2::version());
+    if counts {
+        return count::print(&compared.programs);
+    }
     for size in SIZES {
-        let columns = in_turn(&programs, size, runs, Duration::from_secs_f64(seconds));
+        let time = Duration::from_secs_f64(seconds);
+        let columns = in_turn(&compared.programs, size, runs, time);
         println!();
         println!(
             "{CONNECTIONS} connections × {size} bytes; {runs} runs of {seconds} s each, in turn"
         );
-        report::speed(&programs, &columns);
+        report::speed(&compared, &columns);
     }
-    idle::compare(&programs, limit);
-}
-
-fn programs() -> Vec<Program> {
-    let c = |name, source| Program {
-        name,
-        path: c_program_optimised(source, 2),
-        args: Vec::new(),
-        answers: true,
-    };
-    let rust = |name, server| Program {
-        name,
-        path: env::current_exe().expect("its own path"),
-        args: vec![server],
-        answers: true,
-    };
-    let mut programs = vec![
-        c(C_STREAMS, "echo/echo_bufferevent.c"),
-        rust(STREAMS, "bufferevents"),
-        c(C_EVENTS, "echo/echo_event.c"),
-        rust(EVENTS, "events"),
-    ];
-    if let Some(folder) = crate_programs("peers") {
-        for (name, file) in [(MIO, "echo-mio"), (TOKIO, "echo-tokio")] {
-            programs.push(Program {
-                name,
-                path: folder.join(file),
-                args: Vec::new(),
-                answers: false,
-            });
-        }
-    }
-    programs
+    idle::compare(&compared.programs, limit);
 }
 
 /// One column of runs per program.

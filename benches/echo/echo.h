@@ -20,6 +20,9 @@
 
 static void on_accepted(struct event_base *base, evutil_socket_t fd);
 
+/* Of the program, ended by NULL. */
+static char **arguments;
+
 static void
 on_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int length,
     void *arg)
@@ -50,7 +53,7 @@ on_question(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
@@ -58,6 +61,8 @@ main(void)
 	struct evconnlistener *listener;
 	struct event *question;
 
+	(void)argc;
+	arguments = argv + 1;
 	signal(SIGPIPE, SIG_IGN);
 	/* As the crate does before the first base. */
 	evthread_use_pthreads();

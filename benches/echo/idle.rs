@@ -1,8 +1,8 @@
 //! What a connection takes of the server's memory while nothing happens on it.
 
-use super::compare::{C_STREAMS, STREAMS};
 use super::load::Load;
 use super::process::{Program, Server};
+use super::programs::{C_STREAMS, STREAMS};
 use super::report::verdict;
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! TCP echo: what a request costs the server, in C and Rust on libevent, with bufferevents and with
 //! plain events, beside mio and tokio, all in one run. `cargo bench --bench echo`; after `--`:
-//! `[RUNS [SECONDS]]`, of each server for each size of message.
+//! `[RUNS [SECONDS]]`, of each server for each size of message; `count` counts instructions and
+//! calls of the system instead; `levers` before either compares what makes a bufferevent cheaper.
+//! docs/speed.md has figures and what they say.
 //!
 //! CPU time is what the scheduler counted for the server's process while the load ran; it is the
 //! steady figure. The load comes from this process on another core: a closed loop in which each
@@ -14,9 +16,11 @@ mod linux {
     mod support;
 
     mod compare;
+    mod count;
     mod idle;
     mod load;
     mod process;
+    mod programs;
     mod report;
     mod server;
 

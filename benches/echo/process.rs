@@ -17,7 +17,9 @@ const LOAD_CORE: usize = 1;
 pub struct Program {
     pub name: &'static str,
     pub path: PathBuf,
-    pub args: Vec<&'static str>,
+    pub args: Vec<String>,
+    /// A variable that is set in its environment.
+    pub environment: Option<&'static str>,
     /// Whether it answers [`Server::allocated`].
     pub answers: bool,
 }
@@ -32,9 +34,15 @@ pub struct Server {
 
 impl Server {
     pub fn start(program: &Program) -> Server {
+        Server::try_start(program).unwrap_or_else(|| panic!("no {}", program.path.display()))
+    }
+
+    /// `None` when there is no such program.
+    pub fn try_start(program: &Program) -> Option<Server> {
         let mut command = Command::new(&program.path);
         command
             .args(&program.args)
+            .envs(program.environment.map(|name| (name, "1")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         // SAFETY: between fork and exec this makes one system call, and allocates nothing.
@@ -44,9 +52,10 @@ impl Server {
                 Ok(())
             })
         };
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.path.display()));
+        let mut child = match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            child => child.unwrap_or_else(|error| panic!("{}: {error}", program.path.display())),
+        };
         let questions = child.stdin.take().expect("it is piped");
         let answers = child.stdout.take().expect("it is piped");
         let mut server = Server {
@@ -56,7 +65,14 @@ impl Server {
             port: 0,
         };
         server.port = server.number().expect("it prints its port");
-        server
+        Some(server)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn end(mut self) {
+        // SAFETY: the child runs, or has not been waited for.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        let _ = self.child.wait();
     }
 
     /// The CPU time of the process so far. To be asked when the server waits: the scheduler brings

@@ -1,22 +1,12 @@
 //! What is printed: medians with the least and the most, and ratios of runs in the same round. Beside
 //! them the ratio of the least figures, which are those of an undisturbed machine.
 
-use super::compare::{C_EVENTS, C_STREAMS, EVENTS, MIO, Run, STREAMS, TOKIO};
-use super::process::Program;
+use super::compare::Run;
+use super::programs::Comparison;
 use super::support::{fastest, median};
 
-/// What is divided by what, and the goal, where there is one.
-const RATIOS: [(&str, &str, Option<f64>); 7] = [
-    (EVENTS, C_EVENTS, Some(1.03)),
-    (STREAMS, C_STREAMS, None),
-    (STREAMS, TOKIO, Some(1.15)),
-    (STREAMS, MIO, None),
-    (STREAMS, C_EVENTS, None),
-    (EVENTS, TOKIO, None),
-    (EVENTS, MIO, None),
-];
-
-pub fn speed(programs: &[Program], columns: &[Vec<Run>]) {
+pub fn speed(compared: &Comparison, columns: &[Vec<Run>]) {
+    let programs = &compared.programs;
     println!(
         "{:19}  {:27}  requests/s",
         "", "CPU of the server, µs/request"
@@ -33,7 +23,7 @@ pub fn speed(programs: &[Program], columns: &[Vec<Run>]) {
     }
     println!("CPU per request, as ratio{:28}  of the least", "");
     let column = |name| programs.iter().position(|program| program.name == name);
-    for (ours, theirs, goal) in RATIOS {
+    for &(ours, theirs, goal) in &compared.ratios {
         let Some((ours_at, theirs_at)) = column(ours).zip(column(theirs)) else {
             continue;
         };

@@ -4,7 +4,7 @@ mod events;
 mod streams;
 
 use super::process;
-use libevent2::{Event, EventBase, Interest, LoopHandle, Result};
+use libevent2::{Event, EventConfig, Interest, LoopHandle, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
@@ -12,9 +12,14 @@ use std::os::fd::AsFd;
 
 /// Runs the server of that name; `false` if there is none.
 pub fn run(name: &str) -> bool {
+    let config = EventConfig::new();
     let served = match name {
-        "bufferevents" => serve(streams::accepted),
-        "events" => serve(events::accepted()),
+        "bufferevents" => serve(config, streams::accepted),
+        "bufferevents-left-to-c" => serve(config, streams::left_to_c),
+        "bufferevents-no-lock" => serve(config.no_lock(), streams::accepted),
+        // SAFETY: this process has one thread.
+        "bufferevents-no-threads" => serve(unsafe { config.no_threads() }, streams::accepted),
+        "events" => serve(config, events::accepted()),
         _ => return false,
     };
     served.expect("it serves");
@@ -22,8 +27,11 @@ pub fn run(name: &str) -> bool {
 }
 
 /// Prints its port, gives each connection to `accepted`, and answers what C's servers answer.
-fn serve(mut accepted: impl FnMut(&LoopHandle, TcpStream) -> Result<()> + 'static) -> Result<()> {
-    let mut base = EventBase::new()?;
+fn serve(
+    config: EventConfig,
+    mut accepted: impl FnMut(&LoopHandle, TcpStream) -> Result<()> + 'static,
+) -> Result<()> {
+    let mut base = config.build()?;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a socket");
     let address = listener.local_addr().expect("it is bound");
