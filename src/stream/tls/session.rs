@@ -179,13 +179,11 @@ impl TlsSession for Session {
             true => what,
             false => (ffi::BEV_EVENT_EOF | ffi::BEV_EVENT_READING) as c_short,
         };
-        let event = below.event(what, errno)?;
-        if below.form == Form::Filter {
-            // From there it comes up again.
-            below.event_from_c(event);
-            return None;
-        }
-        self.event_from_below(stream, event)
+        // From there it comes up again, and to `event_from_below`.
+        let origin = below.origin();
+        let event = origin.event(what, errno)?;
+        origin.event_from_below(event);
+        None
     }
 
     fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent) -> Option<StreamEvent> {
