@@ -468,6 +468,10 @@ impl BufferEventRef {
             return StreamEvent::Connected;
         }
         self.enabled.set(self.enabled.get() - direction);
+        if direction == Direction::WRITE {
+            // C has disabled it.
+            self.set(State::C_WRITES, false);
+        }
         let connecting = self.is(State::CONNECTING);
         if connecting {
             self.set(State::CONNECTING, false);
