@@ -452,9 +452,7 @@ impl BufferEventRef {
     #[cfg(unix)]
     pub fn take_socket(&self) -> Result<OwnedFd> {
         let raw = self.socket_only()?;
-        self.flush_direct();
-        // The handler may have closed it.
-        self.open()?;
+        self.send_last();
         // SAFETY: alive. C forgets the descriptor, and does not close it: it is ours alone.
         unsafe {
             let fd = ffi::bufferevent_getfd(raw);
