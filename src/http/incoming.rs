@@ -143,10 +143,10 @@ unsafe fn drain(buffer: *mut ffi::evbuffer) -> Vec<u8> {
 /// # Safety
 /// `connection` is alive.
 unsafe fn peer(connection: *mut ffi::evhttp_connection) -> Option<SocketAddr> {
-    let (mut address, mut port) = (ptr::null_mut(), 0);
-    // SAFETY: the caller's promise; the string lives with the connection.
+    let (mut address, mut port) = (ptr::null::<c_char>(), 0);
+    // SAFETY: the caller's promise; the string lives with the connection. 2.2 has it const, 2.1 not.
     let text = unsafe {
-        ffi::evhttp_connection_get_peer(connection, &mut address, &mut port);
+        ffi::evhttp_connection_get_peer(connection, (&raw mut address).cast(), &mut port);
         str::from_utf8(bytes(address)).ok()?
     };
     // A link-local address has its interface after a `%`.
