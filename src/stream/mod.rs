@@ -34,6 +34,7 @@ mod direct;
 mod event;
 mod filter;
 mod flush;
+mod foreign;
 mod handler;
 mod input;
 mod node;
@@ -41,6 +42,8 @@ mod output;
 mod pair;
 mod rate_limit;
 mod rest;
+#[cfg(feature = "rustls")]
+pub mod rustls;
 mod socket;
 #[cfg(feature = "openssl")]
 pub mod tls;

@@ -69,6 +69,8 @@ pub(super) enum Form {
     Filter,
     #[cfg(feature = "openssl")]
     Tls,
+    /// C made it, and knows what it is.
+    Foreign,
 }
 
 /// What C calls the handler for.
@@ -134,6 +136,8 @@ pub(super) struct Extra {
     pub(super) awaited: Option<super::BufferEvent>,
     /// What TLS has to say of an error, and to do before the end.
     pub(super) tls: Option<Rc<dyn TlsSession>>,
+    #[cfg(feature = "rustls")]
+    pub(super) rustls: Option<Rc<super::rustls::Session>>,
 }
 
 /// What a stream over TLS does differently.
@@ -307,6 +311,11 @@ impl BufferEventRef {
         let old = self.handler.replace(Some(Box::new(handler)));
         drop(old);
         Ok(())
+    }
+
+    /// The handler, unless it runs.
+    pub(super) fn take_handler(&self) -> Option<Box<dyn Handler>> {
+        self.handler.take()
     }
 
     /// Calls the handler. Of what comes while it runs, it hears when it has returned.
@@ -516,7 +525,7 @@ impl BufferEventRef {
         {
             self.finish_if_flushed();
         }
-        self.base.inner().guard(later::run);
+        later::run();
     }
 }
 
@@ -555,27 +564,35 @@ unsafe fn node(arg: *mut c_void) -> Rc<BufferEventRef> {
     node
 }
 
+/// The body of what C calls: no panic gets out of it, such as that of a handler that is dropped.
+#[inline(always)]
+fn called(node: Rc<BufferEventRef>, f: impl FnOnce(&Rc<BufferEventRef>)) {
+    let inner = node.base.inner();
+    inner.guard(|| f(&node));
+    inner.guard(|| node.settle());
+}
+
 unsafe extern "C" fn on_read(_: *mut ffi::bufferevent, arg: *mut c_void) {
     // SAFETY: C passes what `adopt` set.
-    let node = unsafe { node(arg) };
-    node.dispatch_read();
-    node.settle();
+    called(unsafe { node(arg) }, |node| node.dispatch_read());
 }
 
 unsafe extern "C" fn on_write(_: *mut ffi::bufferevent, arg: *mut c_void) {
     // SAFETY: as above.
-    let node = unsafe { node(arg) };
-    node.written_by_c();
-    node.dispatch(Call::Write);
-    node.settle();
+    called(unsafe { node(arg) }, |node| {
+        node.written_by_c();
+        node.dispatch(Call::Write);
+    });
 }
 
 unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut c_void) {
     let errno = io::Error::last_os_error();
     // SAFETY: as above.
-    let node = unsafe { node(arg) };
-    let what = node.late_events(what);
-    if what != 0 {
+    called(unsafe { node(arg) }, |node| {
+        let what = node.late_events(what);
+        if what == 0 {
+            return;
+        }
         // It is about the lowest one that C has no other way to tell of.
         let origin = node.origin();
         if let Some(event) = origin.event(what, errno) {
@@ -584,8 +601,7 @@ unsafe extern "C" fn on_event(_: *mut ffi::bufferevent, what: c_short, arg: *mut
             }
             origin.event_from_below(event);
         }
-    }
-    node.settle();
+    });
 }
 
 /// The event that reads a direct stream.
@@ -596,7 +612,5 @@ pub(super) unsafe extern "C" fn on_readable(
 ) {
     // SAFETY: `watch` set it; C calls only before event_free, on this thread, until when the
     // owner or the base holds a count.
-    let node = unsafe { node(arg) };
-    node.readable(what);
-    node.settle();
+    called(unsafe { node(arg) }, |node| node.readable(what));
 }

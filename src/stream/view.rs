@@ -136,6 +136,10 @@ impl BufferEventRef {
         if self.form == Form::Tls {
             return self.disable_tls();
         }
+        let mut direction = direction;
+        if self.is_handshaking() {
+            direction -= Direction::READ;
+        }
         // SAFETY: alive.
         self.with(|raw| unsafe { ffi::bufferevent_disable(raw, direction.bits() as c_short) })?;
         Ok(())
@@ -379,7 +383,8 @@ impl BufferEventRef {
 
     /// What was to happen once the output is sent.
     pub(super) fn finish_if_flushed(&self) {
-        if self.is_closed() || self.is(State::CONNECTING) || !self.is_flushed() {
+        let waits = self.is(State::CONNECTING) || self.is_handshaking() || self.has_late_events();
+        if self.is_closed() || waits || !self.is_flushed() {
             return;
         }
         if self.is(State::ENDING) || self.is(State::FINISHING) {
@@ -414,6 +419,18 @@ impl BufferEventRef {
             }
             #[cfg(feature = "openssl")]
             Form::Tls => {}
+            Form::Foreign => {
+                // SAFETY: alive. Whatever it is, it knows what that means.
+                unsafe {
+                    let write = ffi::EV_WRITE as c_short;
+                    ffi::bufferevent_flush(raw, write, ffi::BEV_FINISHED);
+                    let fd = ffi::bufferevent_getfd(raw);
+                    #[cfg(unix)]
+                    if fd >= 0 {
+                        libc::shutdown(fd as c_int, libc::SHUT_WR);
+                    }
+                }
+            }
         }
     }
 
