@@ -10,7 +10,6 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::process::{ExitCode, exit};
 use std::rc::Rc;
@@ -116,9 +115,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         progress: progress.clone(),
         head: 0,
     };
-    let address = (&*url.host, url.port).to_socket_addrs()?.next();
-    let address = address.ok_or_else(|| format!("{} has no address", url.host))?;
-    let stream = BufferEvent::connect(&base, address, download)?;
+    let stream = BufferEvent::connect_host(&base, &url.host, url.port, download)?;
     let _ = rate;
     stream.set_timeouts(Some(PATIENCE), Some(PATIENCE))?;
     stream.write(format!("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", url.path, url.host).as_bytes())?;

@@ -5,6 +5,8 @@
 
 use lexopt::prelude::*;
 use libevent2::listener::Accepted;
+#[cfg(feature = "openssl")]
+use libevent2::stream::tls::Connector;
 use libevent2::stream::{BufferEvent, BufferEventRef, Callbacks, Direction, Handler, StreamEvent};
 use libevent2::{BoxError, EventBase, Kind, Listener, LoopHandle, Signal, SignalRef};
 use std::cell::Cell;
@@ -15,10 +17,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const HELP: &str = "\
-Usage: simple_proxy LISTEN UPSTREAM
+Usage: simple_proxy [--tls] LISTEN UPSTREAM
 
 Accepts connections at LISTEN and passes each on to UPSTREAM, both of the form
 HOST:PORT. With port 0 at LISTEN the system picks one.
+
+  --tls  speaks TLS with UPSTREAM, whose certificate has to be for HOST (when
+         built with the feature openssl)
 
 SIGINT and SIGTERM: accepts nobody any more and ends with the last connection.
 A second one ends at once.
@@ -41,13 +46,13 @@ fn main() -> ExitCode {
 }
 
 struct Arguments {
-    listen: String,
-    upstream: String,
+    listen: SocketAddr,
+    upstream: Upstream,
 }
 
 impl Arguments {
     fn parse() -> Result<Self, lexopt::Error> {
-        let (mut listen, mut upstream) = (None, None);
+        let (mut listen, mut upstream, mut tls) = (None, None, false);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -55,36 +60,80 @@ impl Arguments {
                     print!("{HELP}");
                     exit(0);
                 }
-                Value(value) if listen.is_none() => listen = Some(value.string()?),
-                Value(value) if upstream.is_none() => upstream = Some(value.string()?),
+                Long("tls") => tls = true,
+                Value(value) if listen.is_none() => listen = Some(value.parse_with(resolve)?),
+                Value(value) if upstream.is_none() => {
+                    upstream = Some(value.parse_with(Upstream::parse)?);
+                }
                 _ => return Err(argument.unexpected()),
             }
         }
-        Ok(Arguments {
-            listen: listen.ok_or("LISTEN is missing; see --help")?,
-            upstream: upstream.ok_or("UPSTREAM is missing; see --help")?,
-        })
+        let listen = listen.ok_or("LISTEN is missing; see --help")?;
+        let mut upstream = upstream.ok_or("UPSTREAM is missing; see --help")?;
+        if tls {
+            upstream.use_tls()?;
+        }
+        Ok(Arguments { listen, upstream })
     }
 }
 
 fn resolve(name: &str) -> Result<SocketAddr, String> {
-    let addresses = name.to_socket_addrs();
-    let mut addresses = addresses.map_err(|error| format!("{name}: {error}"))?;
-    addresses.next().ok_or(format!("{name} has no address"))
+    let addresses = name.to_socket_addrs().map_err(|error| error.to_string());
+    addresses?.next().ok_or("it has no address".to_owned())
+}
+
+/// The server that every connection is passed on to. Its name is looked up each time.
+struct Upstream {
+    host: String,
+    port: u16,
+    #[cfg(feature = "openssl")]
+    tls: Option<Connector>,
+}
+
+impl Upstream {
+    fn parse(name: &str) -> Result<Self, &'static str> {
+        let (host, port) = name.rsplit_once(':').ok_or("it has no port")?;
+        Ok(Upstream {
+            // An IPv6 address stands in brackets.
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: port.parse().map_err(|_| "that is no port")?,
+            #[cfg(feature = "openssl")]
+            tls: None,
+        })
+    }
+
+    #[cfg(feature = "openssl")]
+    fn use_tls(&mut self) -> Result<(), String> {
+        let connector = Connector::new().map_err(|error| error.to_string())?;
+        self.tls = Some(connector);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "openssl"))]
+    fn use_tls(&mut self) -> Result<(), String> {
+        Err("--tls: built without the feature openssl".to_owned())
+    }
+
+    /// The handler is set when both ends are there.
+    fn connect(&self, base: &LoopHandle) -> libevent2::Result<BufferEvent> {
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = &self.tls {
+            return tls.connect_host(base, &self.host, self.port, Callbacks::new());
+        }
+        BufferEvent::connect_host(base, &self.host, self.port, Callbacks::new())
+    }
 }
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let mut base = EventBase::new()?;
     base.on_error(|_, error| eprintln!("simple_proxy: {error}"));
 
-    let upstream = resolve(&arguments.upstream)?;
+    let Arguments { listen, upstream } = arguments;
     let listener = Listener::options()
         .on_error(|_, error| eprintln!("simple_proxy: accept: {error}"))
-        .bind(
-            &base,
-            resolve(&arguments.listen)?,
-            move |listener, client| connect(listener.handle(), client, upstream),
-        )?;
+        .bind(&base, listen, move |listener, client| {
+            tie(listener.handle(), client, &upstream)
+        })?;
     let stop = |signal: &SignalRef| signal.handle().exit();
     let interrupt = Signal::new(&base, libc::SIGINT, stop)?;
     let terminate = Signal::new(&base, libc::SIGTERM, stop)?;
@@ -103,9 +152,9 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// Ties a client to the server. What it sends before there is a connection waits for that.
-fn connect(base: &LoopHandle, client: Accepted, upstream: SocketAddr) -> libevent2::Result<()> {
+fn tie(base: &LoopHandle, client: Accepted, upstream: &Upstream) -> libevent2::Result<()> {
     let client = BufferEvent::from_socket(base, client, Callbacks::new())?;
-    let server = BufferEvent::connect(base, upstream, Callbacks::new())?;
+    let server = upstream.connect(base)?;
     let ends = Rc::new([End::new(client), End::new(server)]);
     for (side, end) in ends.iter().enumerate() {
         end.stream.set_watermarks(Direction::WRITE, HIGH / 2, 0)?;

@@ -2,6 +2,9 @@
 //!
 //! `cargo test` builds the examples before; this one alone needs `cargo build --examples`.
 
+#[cfg(feature = "openssl")]
+#[path = "../common/tls.rs"]
+mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -10,6 +13,7 @@ mod delay;
 mod download;
 mod program;
 mod proxy;
+mod proxy_tls;
 mod servers;
 mod tail;
 

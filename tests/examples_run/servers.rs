@@ -1,11 +1,12 @@
 //! `echo_server` and `hello_world`.
 
 use crate::common::bounded;
+use crate::common::peers::peer;
 use crate::program::{Program, connect, noise};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,8 @@ fn echo_answers_all_that_came_before_the_end() {
     let _watchdog = bounded();
     let server = Program::start("echo_server", &["0"]);
     let port = server.port().to_string();
-    let mut client = Command::new("nc")
+    let Some(mut nc) = peer("nc") else { return };
+    let mut client = nc
         .args(["-N", "127.0.0.1", &port])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
