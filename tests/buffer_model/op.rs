@@ -79,6 +79,7 @@ kinds! {
     NewSegment AppendSegment
     Freeze Thaw
     Transfer ThroughC StopWatching Format
+    ReserveByC EmptyByC
 }
 
 /// `len` bytes with many ends of lines among them.

@@ -5,8 +5,9 @@ use super::op::{Kind, Op, bytes};
 use super::owners::{self, STATIC};
 use super::{Side, World, answer, watch};
 use libevent2::buffer::{End, FileSegment, SharedBuffer};
-use libevent2::{Buffer, Error};
+use libevent2::{Buffer, Error, ffi};
 use std::io::{BufRead, IoSlice, Read, Write};
+use std::ptr;
 
 impl World {
     pub(super) fn run(&mut self, op: Op) {
@@ -282,8 +283,31 @@ impl Side {
                 }
                 Err(error) => assert!(self.frozen_back && frozen(&error), "{error}"),
             },
+            Kind::ReserveByC => self.reserve_by_c(op),
+            Kind::EmptyByC => self.empty_by_c(),
             _ => self.look(op),
         }
+    }
+
+    /// C programs may ask for space in more pieces than the safe functions do.
+    fn reserve_by_c(&mut self, op: Op) {
+        let mut extents = [ffi::evbuffer_iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        }; 8];
+        let (n, pieces) = (1 + op.n as isize, 2 + (op.m % 7) as i32);
+        let raw = self.buffer.as_ptr();
+        // SAFETY: alive; there are as many extents. Nothing is written to them.
+        let code = unsafe { ffi::evbuffer_reserve_space(raw, n, extents.as_mut_ptr(), pieces) };
+        assert_eq!(code < 0, self.frozen_back);
+    }
+
+    /// C programs may add chunks without a byte.
+    fn empty_by_c(&mut self) {
+        let (raw, at) = (self.buffer.as_ptr(), STATIC.as_ptr().cast());
+        // SAFETY: alive; there is nothing that is referred to.
+        let code = unsafe { ffi::evbuffer_add_reference(raw, at, 0, None, ptr::null_mut()) };
+        assert_eq!(code < 0, self.frozen_back);
     }
 
     fn append(&mut self, op: Op) {
