@@ -72,7 +72,7 @@ impl BufferEventRef {
         if self.is(State::BELOW)
             && let Some(above) = self.above()
         {
-            above.sent_below();
+            above.after_below();
         }
         crate::later::run();
     }

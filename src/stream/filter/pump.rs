@@ -335,20 +335,29 @@ impl BufferEventRef {
         }
     }
 
-    /// Something of what is below was sent, or its end was told.
+    /// Something of what is below was sent.
     pub(in super::super) fn sent_below(&self) {
         if let Some(below) = self.below()
             && below.is(State::ENDING)
         {
             below.queue_flush();
         }
-        let Some(shell) = self.shell() else { return };
-        if shell.is(Flags::BLOCKED) {
-            shell.want(Direction::WRITE, FlushMode::Normal);
-        } else if !shell.is(Flags::UNSENT) && !self.is_ending() {
-            return;
+        self.after_below();
+    }
+
+    /// What is below has done what it could: whoever waits for that goes on.
+    pub(in super::super) fn after_below(&self) {
+        let waits = match self.shell() {
+            Some(shell) if shell.is(Flags::BLOCKED) => {
+                shell.want(Direction::WRITE, FlushMode::Normal);
+                true
+            }
+            Some(shell) => shell.is(Flags::UNSENT),
+            None => false,
+        };
+        if waits || self.is_ending() {
+            self.queue_flush();
         }
-        self.queue_flush();
     }
 
     // --- events -----------------------------------------------------------------------------------
