@@ -1,6 +1,7 @@
 //! `delay_server` and `delay_load`.
 
 use crate::common::bounded;
+use crate::common::peers::peer;
 use crate::program::{Program, connect};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -78,6 +79,21 @@ fn who_asks_nothing_or_too_much_fails_alone() {
     client.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("\r\n\r\nanswered\n"));
     server.line_with("0 live, 1 answered");
+}
+
+/// curl, `simple_proxy` and `delay_server`, one behind the other.
+#[test]
+fn the_examples_work_together() {
+    let _watchdog = bounded();
+    let Some(mut curl) = peer("curl") else { return };
+    let (_server, address) = server(&["--delay", "0.05"]);
+    let proxy = Program::start("simple_proxy", &["127.0.0.1:0", &address]);
+    let url = format!("http://127.0.0.1:{}/", proxy.port());
+    let output = curl.args(["--silent", "--fail", &url]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"answered\n");
+    let end = Program::start("rate_limited_download", &[&url]).end();
+    assert_eq!(end.stdout, "answered\n");
 }
 
 #[test]

@@ -93,13 +93,16 @@ impl Program {
         line.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// The memory of the process (RSS), in bytes.
-    pub fn memory(&self) -> usize {
+    /// Fails when the process has as many MiB in memory (RSS).
+    pub fn has_less_than(&self, limit: usize) {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(path).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let number = line.unwrap().split_whitespace().nth(1).unwrap();
-        number.parse::<usize>().unwrap() * 1024
+        let memory = number.parse::<usize>().unwrap() / 1024;
+        // AddressSanitizer keeps what was freed.
+        let is_sane = memory < limit || env::var_os("ASAN_OPTIONS").is_some();
+        assert!(is_sane, "{} has {memory} MiB", self.name);
     }
 
     pub fn signal(&self, signum: i32) {

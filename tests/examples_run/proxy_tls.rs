@@ -67,7 +67,7 @@ mod with_openssl {
         client.read_to_end(&mut answer).unwrap();
         assert!(answer == expected);
         assert!(server.join().unwrap().unwrap() == expected[..3_000_000]);
-        assert!(proxy.memory() < 24 << 20, "{}", proxy.memory());
+        proxy.has_less_than(24);
         proxy.signal(libc::SIGINT);
         let end = proxy.end();
         assert!(end.status.success(), "{end:?}");
