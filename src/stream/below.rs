@@ -4,7 +4,8 @@
 //! of the other one: it has what is left to do at the end, and what limits it.
 
 use super::node::{Call, Form, State};
-use super::{BufferEvent, BufferEventRef};
+use super::direct::WRITE_AT_ONCE;
+use super::{BufferEvent, BufferEventRef, Direction};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::rc::Rc;
@@ -88,6 +89,8 @@ impl BufferEventRef {
         unsafe {
             self.leave_limits(raw);
             self.leave_filter();
+            #[cfg(feature = "rustls")]
+            self.end_rustls(raw);
             if let Some(tls) = self.tls_session() {
                 let fd = tls.let_go(self, raw);
                 if fd >= 0 {
@@ -101,6 +104,9 @@ impl BufferEventRef {
             match self.form {
                 Form::Socket => {
                     let fd = ffi::bufferevent_getfd(raw);
+                    if self.is(State::BELOW) {
+                        self.send_rest(raw, fd);
+                    }
                     ffi::bufferevent_setfd(raw, -1);
                     fd
                 }
@@ -110,6 +116,26 @@ impl BufferEventRef {
                 }
                 _ => -1,
             }
+        }
+    }
+
+    /// Sends what the socket takes without waiting of what the one above had for it.
+    ///
+    /// # Safety
+    /// `raw` is the bufferevent of this node, alive, and `fd` is its own.
+    unsafe fn send_rest(&self, raw: *mut ffi::bufferevent, fd: ffi::evutil_socket_t) {
+        if fd < 0 || self.is(State::CONNECTING) || !self.enabled.get().contains(Direction::WRITE) {
+            return;
+        }
+        // SAFETY: the caller's promise. The front of an output is frozen for everybody but
+        // libevent, which does just this before it writes.
+        unsafe {
+            let output = ffi::bufferevent_get_output(raw);
+            ffi::evbuffer_unfreeze(output, 1);
+            while ffi::evbuffer_get_length(output) > 0
+                && ffi::evbuffer_write_atmost(output, fd, WRITE_AT_ONCE as _) > 0
+            {}
+            ffi::evbuffer_freeze(output, 1);
         }
     }
 

@@ -11,6 +11,8 @@ pub struct FilterIo<'a> {
     mode: FlushMode,
     pub(super) reply: Option<Buffer>,
     pub(super) events: Vec<StreamEvent>,
+    pub(super) holds: bool,
+    pub(super) handshaking: Option<bool>,
 }
 
 impl<'a> FilterIo<'a> {
@@ -21,6 +23,8 @@ impl<'a> FilterIo<'a> {
             mode,
             reply: None,
             events: Vec::new(),
+            holds: false,
+            handshaking: None,
         }
     }
 
@@ -53,5 +57,19 @@ impl<'a> FilterIo<'a> {
     /// [`Connected`](StreamEvent::Connected) before what was received, any other after it.
     pub fn emit(&mut self, event: StreamEvent) {
         self.events.push(event);
+    }
+
+    /// The filter keeps back something for which there was no room in `out`, and needs nothing more
+    /// from `source` to let go of it: [`input`](super::Filter::input) is called again when there
+    /// is room.
+    pub fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// A handshake has begun, or is over. Until then [`input`](super::Filter::input) is called
+    /// though reading is disabled, and [`finish`](super::Filter::finish) waits: who writes, and
+    /// closes the stream when that is flushed, need not know of it.
+    pub fn set_handshaking(&mut self, handshaking: bool) {
+        self.handshaking = Some(handshaking);
     }
 }

@@ -21,7 +21,8 @@ use std::fmt;
 /// `out`. What it leaves in `source` is there again at the next call, with what came since. It is
 /// called again as long as it takes or adds something and there is a rest. What it returns as an
 /// error fails the stream: the handler hears
-/// [`StreamError::Filter`](super::StreamError::Filter), once, and the filter is not called again.
+/// [`StreamError::Filter`](super::StreamError::Filter), or the error itself if it is a
+/// [`StreamError`](super::StreamError), once, and the filter is not called again.
 ///
 /// The methods are called from the loop only: never from inside a call that writes or drains, and
 /// never inside each other. They may do anything to their own stream.
@@ -86,7 +87,8 @@ pub trait Filter: 'static {
 
     /// Something has happened to the stream below. What is returned, the handler hears: a protocol
     /// with a handshake returns None for `Connected`, and
-    /// [emits](FilterIo::emit) its own when that is done.
+    /// [emits](FilterIo::emit) its own when that is done. A `Failed` in place of something else
+    /// fails the stream.
     /// [`Eof`](StreamEvent::Eof) comes after all that was received has gone through
     /// [`input`](Self::input), at last with [`FlushMode::Finished`](super::FlushMode::Finished).
     fn event(&mut self, event: StreamEvent, io: &mut FilterIo<'_>) -> Option<StreamEvent> {

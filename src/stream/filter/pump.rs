@@ -138,7 +138,12 @@ impl BufferEventRef {
         };
         let mut io = FilterIo::new(self, limit, mode);
         let result = catch_unwind(AssertUnwindSafe(|| f(&mut *filter, &mut io)));
-        let FilterIo { reply, events, .. } = io;
+        let FilterIo {
+            reply,
+            events,
+            handshaking,
+            ..
+        } = io;
         let inner = self.handle().inner();
         if self.is_closed() {
             inner.guard(|| drop((filter, reply, events)));
@@ -153,6 +158,9 @@ impl BufferEventRef {
         }
         for event in events {
             self.tell(shell, event);
+        }
+        if let Some(handshaking) = handshaking {
+            self.set_handshaking(shell, handshaking);
         }
         match result {
             Ok(Ok(())) => return true,
@@ -223,12 +231,13 @@ impl BufferEventRef {
                 let to = ffi::bufferevent_get_input(raw);
                 (from, to, ffi::evbuffer_get_length(from))
             };
+            let source = source > 0 || shell.is(Flags::HOLDS);
             let reads = self.reads_in_c();
             let normal = mode == FlushMode::Normal;
             let (high, length) = (self.read_high(), self.input().len());
             let room = reads && (high == 0 || length < high);
-            shell.set(Flags::STARVED, source > 0 && !room);
-            if (normal && !room) || (source == 0 && (normal || round > 0)) {
+            shell.set(Flags::STARVED, source && !room);
+            if (normal && !room) || (!source && (normal || round > 0)) {
                 break;
             }
             if round >= ROUNDS {
@@ -239,7 +248,9 @@ impl BufferEventRef {
             // SAFETY: as above; who closes one of them leaves the memory to the loop.
             let step = unsafe {
                 self.filter_step(shell, (from, to), limit, mode, |filter, source, out, io| {
-                    filter.input(source, out, io)
+                    let result = filter.input(source, out, io);
+                    shell.set(Flags::HOLDS, io.holds);
+                    result
                 })
             };
             added |= step.added;
@@ -391,13 +402,18 @@ impl BufferEventRef {
             }
             _ => self.set(State::CONNECTING, false),
         }
+        let broken = matches!(event, StreamEvent::Failed(_));
         let mut heard = None;
         self.call(&shell, None, FlushMode::Normal, |filter, io| {
             heard = filter.event(event, io);
             Ok(())
         });
-        if let Some(event) = heard {
-            self.dispatch(Call::Event(event));
+        match heard {
+            Some(StreamEvent::Failed(error)) if !broken => {
+                self.filter_failed(&shell, error.into());
+            }
+            Some(event) => self.dispatch(Call::Event(event)),
+            None => {}
         }
     }
 
@@ -415,6 +431,40 @@ impl BufferEventRef {
         self.form == Form::Filter || self.tls_session().is_some()
     }
 
+    /// Whether the filter has a handshake under way, which goes on whatever the handler does.
+    pub(in super::super) fn is_handshaking(&self) -> bool {
+        self.shell()
+            .is_some_and(|shell| shell.is(Flags::HANDSHAKING))
+    }
+
+    /// Whether the handler has not heard yet of something that came before the end.
+    pub(in super::super) fn has_late_events(&self) -> bool {
+        self.shell()
+            .is_some_and(|shell| !shell.late.borrow().is_empty())
+    }
+
+    fn set_handshaking(&self, shell: &Shell, handshaking: bool) {
+        shell.set(Flags::HANDSHAKING, handshaking);
+        if self.is(State::CONNECTING) || shell.is(Flags::FAILED) {
+            return;
+        }
+        let reads = handshaking || self.enabled.get().contains(Direction::READ);
+        if reads != self.reads_in_c()
+            && let Ok(raw) = self.open()
+        {
+            let read = ffi::EV_READ as c_short;
+            // SAFETY: alive; a filter's callbacks are deferred, so nobody is called from here.
+            unsafe {
+                match reads {
+                    true => ffi::bufferevent_enable(raw, read),
+                    false => ffi::bufferevent_disable(raw, read),
+                }
+            };
+        }
+        // What waited for the end of it.
+        self.look_again(Direction::BOTH, FlushMode::Normal);
+    }
+
     fn reads_in_c(&self) -> bool {
         let Ok(raw) = self.open() else { return false };
         // SAFETY: alive.
@@ -430,23 +480,29 @@ impl BufferEventRef {
             heard = filter.event(StreamEvent::Eof, io);
             Ok(())
         });
-        if let Some(event) = heard {
-            self.tell(shell, event);
+        match heard {
+            Some(StreamEvent::Failed(error)) => self.filter_failed(shell, error.into()),
+            Some(event) => self.tell(shell, event),
+            None => {}
         }
     }
 
     fn filter_failed(&self, shell: &Shell, source: BoxError) {
         shell.set(Flags::FAILED, true);
+        shell.set(Flags::HANDSHAKING, false);
         self.enabled.set(Direction::empty());
         if let Ok(raw) = self.open() {
             // SAFETY: alive; disabling a filter calls nobody.
             unsafe { ffi::bufferevent_disable(raw, Direction::BOTH.bits() as c_short) };
         }
-        let peer = self.peer();
-        self.tell(
-            shell,
-            StreamEvent::Failed(StreamError::Filter { peer, source }),
-        );
+        let error = match source.downcast::<StreamError>() {
+            Ok(error) => *error,
+            Err(source) => {
+                let peer = self.peer();
+                StreamError::Filter { peer, source }
+            }
+        };
+        self.tell(shell, StreamEvent::Failed(error));
     }
 
     fn tell(&self, shell: &Shell, event: StreamEvent) {

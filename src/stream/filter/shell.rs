@@ -35,6 +35,10 @@ bitflags::bitflags! {
         const END_TOLD = 128;
         /// `Filter::finish` was called.
         const FINISHED = 256;
+        /// The filter keeps input back.
+        const HOLDS = 512;
+        /// A handshake is under way.
+        const HANDSHAKING = 1024;
     }
 }
 
