@@ -9,13 +9,25 @@ mod common;
 use buffer_model::check;
 use buffer_model::op::{Op, SIZE};
 use common::Watchdog;
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use proptest::test_runner::Config;
 use std::time::Duration;
 
+/// Each sequence is made of a few kinds of operations on a few of the buffers: what takes several
+/// of the same kind in a row is hardly ever met when all kinds are equally likely.
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let op = any::<[u8; SIZE]>().prop_map(Op::decode);
-    proptest::collection::vec(op, 1..120)
+    let palette = vec(any::<[u8; 2]>(), 2..12);
+    let ops = vec((any::<Index>(), any::<[u8; SIZE - 2]>()), 1..100);
+    (palette, ops).prop_map(|(palette, ops)| {
+        ops.iter()
+            .map(|(choice, [n0, n1, m0, m1, seed])| {
+                let [kind, buffers] = *choice.get(&palette);
+                Op::decode([kind, buffers, *n0, *n1, *m0, *m1, *seed])
+            })
+            .collect()
+    })
 }
 
 proptest! {
