@@ -20,14 +20,16 @@ pub struct Program {
     pub args: Vec<String>,
     /// A variable that is set in its environment.
     pub environment: Option<&'static str>,
-    /// Whether it answers [`Server::allocated`].
+    /// Whether it answers [`Server::allocated`], and ends when nothing can be asked any more.
     pub answers: bool,
 }
 
 /// A server that runs until this is dropped.
 pub struct Server {
     child: Child,
-    questions: ChildStdin,
+    /// None once it is to end.
+    questions: Option<ChildStdin>,
+    ends_by_itself: bool,
     answers: BufReader<ChildStdout>,
     pub port: u16,
 }
@@ -60,7 +62,8 @@ impl Server {
         let answers = child.stdout.take().expect("it is piped");
         let mut server = Server {
             child,
-            questions,
+            questions: Some(questions),
+            ends_by_itself: program.answers,
             answers: BufReader::new(answers),
             port: 0,
         };
@@ -70,8 +73,11 @@ impl Server {
 
     /// Asks it to end, and waits until it has.
     pub fn end(mut self) {
-        // SAFETY: the child runs, or has not been waited for.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        self.questions = None;
+        if !self.ends_by_itself {
+            // SAFETY: the child has not been waited for.
+            unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        }
         let _ = self.child.wait();
     }
 
@@ -100,7 +106,8 @@ impl Server {
 
     /// The bytes that its allocator has given out.
     pub fn allocated(&mut self) -> u64 {
-        self.questions.write_all(b"?").expect("it reads");
+        let questions = self.questions.as_mut().expect("it runs");
+        questions.write_all(b"?").expect("it reads");
         self.number().expect("it answers with a number")
     }
 
