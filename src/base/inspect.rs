@@ -23,6 +23,8 @@ pub enum Kind {
     Idle,
     /// [`BufferEvent`](crate::stream::BufferEvent), of every kind.
     BufferEvent,
+    /// [`RateLimitGroup`](crate::stream::RateLimitGroup).
+    RateLimitGroup,
     /// [`Listener`](crate::listener::Listener).
     Listener,
     /// `http::Server`.
@@ -33,13 +35,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Event,
         Kind::Timer,
         Kind::Signal,
         Kind::UserEvent,
         Kind::Idle,
         Kind::BufferEvent,
+        Kind::RateLimitGroup,
         Kind::Listener,
         Kind::HttpServer,
         Kind::HttpRequest,

@@ -12,6 +12,7 @@
 //! | `bufferevent_socket_connect_hostname` | [`BufferEvent::connect_host`] |
 //! | `bufferevent_pair_new` | [`BufferEvent::pair`] |
 //! | `bufferevent_filter_new` | [`BufferEvent::filter`] |
+//! | `bufferevent_set_rate_limit`, `bufferevent_add_to_rate_limit_group` | [`set_rate_limit`](BufferEventRef::set_rate_limit), [`RateLimitGroup`] |
 //! | `bufferevent_setcb` | the handler given to the constructor, [`set_handler`](BufferEventRef::set_handler) |
 //! | `bufferevent_get_input`, `bufferevent_get_output` | [`input`](BufferEventRef::input), [`output`](BufferEventRef::output) |
 //! | `bufferevent_free` | drop, or [`close`](BufferEventRef::close) |
@@ -56,6 +57,7 @@ pub use handler::{Callbacks, Handler, Unset};
 pub use input::Input;
 pub use node::BufferEventRef;
 pub use output::Output;
+pub use rate_limit::{RateLimit, RateLimitGroup, RateLimitTotals};
 pub use socket::Socket;
 pub use view::FlushMode;
 

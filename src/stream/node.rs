@@ -8,6 +8,7 @@ use super::connect::Attempt;
 use super::direct::{Expected, Reader};
 use super::event::{PeerSlot, StreamError};
 use super::filter::Filtering;
+use super::rate_limit::{RateLimitGroup, TokenBucket};
 use super::{Direction, Handler, StreamEvent};
 use crate::base::{Kind, Live};
 use crate::callback::retain;
@@ -127,8 +128,8 @@ pub(super) struct Extra {
     /// An attempt to connect by name that is under way; dropping it ends it.
     pub(super) attempt: Option<Attempt>,
     /// Dropped when the C object was told to go.
-    pub(super) rate_limit: Option<Box<dyn std::any::Any>>,
-    pub(super) group: Option<Box<dyn std::any::Any>>,
+    pub(super) rate_limit: Option<TokenBucket>,
+    pub(super) group: Option<RateLimitGroup>,
     /// What a filter or TLS reported before C's event callback says that something is wrong.
     pub(super) failure: Option<StreamError>,
     /// The connection that TLS waits for.
