@@ -4,12 +4,13 @@
 
 use lexopt::prelude::*;
 use libevent2::buffer::Eol;
-use libevent2::stream::{BufferEvent, BufferEventRef, Handler, StreamEvent};
+use libevent2::stream::{BufferEvent, BufferEventRef, Handler, RateLimit, StreamEvent};
 use libevent2::{BoxError, Buffer, EventBase, Timer};
 use std::cell::Cell;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::{ExitCode, exit};
 use std::rc::Rc;
@@ -25,6 +26,7 @@ http://HOST[:PORT]/PATH or HOST[:PORT]/PATH.
   -o, --output FILE  writes to a file (default: standard output)
 ";
 
+const DEFAULT_RATE: NonZeroU64 = NonZeroU64::new(64 * 1024).unwrap();
 /// No answer for that long is none.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most that the head of an answer may have.
@@ -42,13 +44,13 @@ fn main() -> ExitCode {
 
 struct Arguments {
     url: Url,
-    rate: usize,
+    rate: NonZeroU64,
     output: Option<PathBuf>,
 }
 
 impl Arguments {
     fn parse() -> Result<Self, lexopt::Error> {
-        let (mut url, mut rate, mut output) = (None, 64 * 1024, None);
+        let (mut url, mut rate, mut output) = (None, DEFAULT_RATE, None);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -116,7 +118,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         head: 0,
     };
     let stream = BufferEvent::connect_host(&base, &url.host, url.port, download)?;
-    let _ = rate;
+    stream.set_rate_limit(RateLimit::new().read(rate.into()))?;
     stream.set_timeouts(Some(PATIENCE), Some(PATIENCE))?;
     stream.write(format!("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", url.path, url.host).as_bytes())?;
 

@@ -3,6 +3,7 @@ use crate::program::{End, Program, noise};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
+use std::time::Instant;
 
 /// Serves one client: gives the answer, and closes. Returns what the program made of it, and the
 /// request.
@@ -50,6 +51,19 @@ fn the_body_goes_to_a_file_whole() {
     assert!(end.status.success(), "{end:?}");
     assert!(written == body);
     assert!(end.stderr.contains("1000000 of 1000000 bytes"), "{end:?}");
+}
+
+/// A second's worth is there at once; the rest comes as fast as it may.
+#[test]
+fn it_comes_no_faster_than_it_may() {
+    let _watchdog = bounded();
+    let body = [b'x'; 400_000];
+    let begun = Instant::now();
+    let (end, _) = download(answer("", &body), &["--rate", "100000"]);
+    let seconds = begun.elapsed().as_secs_f64();
+    assert!(end.status.success(), "{end:?}");
+    assert!(end.stderr.contains("400000 bytes"), "{end:?}");
+    assert!((2.5..8.0).contains(&seconds), "{seconds}");
 }
 
 #[test]

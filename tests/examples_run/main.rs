@@ -57,7 +57,7 @@ fn each_refuses_an_option_that_it_does_not_have() {
 #[test]
 fn wrong_arguments_are_named() {
     let _watchdog = bounded();
-    let wrong: [(&str, &[&str], &str); 18] = [
+    let wrong: [(&str, &[&str], &str); 19] = [
         ("chat", &["70000"], "70000"),
         ("chat", &["0", "0"], "unexpected argument \"0\""),
         ("delay_load", &[], "ADDRESS:PORT is missing"),
@@ -72,6 +72,7 @@ fn wrong_arguments_are_named() {
         ("rate_limited_download", &["https://x/"], "only http"),
         ("rate_limited_download", &["http:///"], "no host"),
         ("rate_limited_download", &["x:y/"], "no port"),
+        ("rate_limited_download", &["x", "--rate", "0"], "zero"),
         ("simple_proxy", &["127.0.0.1:0"], "UPSTREAM is missing"),
         ("simple_proxy", &["here", "127.0.0.1:1"], "here"),
         ("simple_proxy", &["127.0.0.1:0", "there"], "there"),
