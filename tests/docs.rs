@@ -475,7 +475,7 @@ fn the_macros_are_found_by_their_c_names() {
 fn what_the_safe_layer_calls_by_itself_is_called() {
     let source: String = rust_files("src").iter().map(read).collect();
     for row in all_functions().iter().filter(|row| row.status == "inside") {
-        assert!(source.contains(&format!("ffi::{}(", row.c)), "{}", row.c);
+        assert!(source.contains(&format!("::{}(", row.c)), "{}", row.c);
     }
 }
 

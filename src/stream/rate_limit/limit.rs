@@ -147,7 +147,6 @@ impl RateLimit {
 }
 
 /// C's form of a limit, which C does not count.
-#[doc(alias = "ev_token_bucket_cfg_free")]
 pub(in super::super) struct TokenBucket {
     pub(super) raw: NonNull<ffi::ev_token_bucket_cfg>,
     pub(super) limit: RateLimit,
