@@ -70,6 +70,15 @@ impl InternalEvent {
         }
     }
 
+    /// Takes back [`trigger_after`](Self::trigger_after).
+    pub(crate) fn stop(&self) {
+        let raw = self.0.get();
+        if !raw.is_null() {
+            // SAFETY: alive until `free`.
+            unsafe { ffi::event_del(raw) };
+        }
+    }
+
     /// Makes it pending, with a timeout or none. False when the system refuses.
     pub(crate) fn add(&self, timeout: Option<Duration>) -> bool {
         let raw = self.0.get();

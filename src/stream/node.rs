@@ -8,6 +8,7 @@ use super::connect::Attempt;
 use super::direct::{Expected, Reader};
 use super::event::{PeerSlot, StreamError};
 use super::filter::Filtering;
+use super::pair::WriteLimit;
 use super::rate_limit::{RateLimitGroup, TokenBucket};
 use super::{Direction, Handler, StreamEvent};
 use crate::base::{Kind, Live};
@@ -125,6 +126,7 @@ pub(super) struct Extra {
     pub(super) partner: Weak<BufferEventRef>,
     /// The other one of the pair was told that nothing follows.
     pub(super) partner_told: bool,
+    pub(super) write_limit: Option<WriteLimit>,
     /// An attempt to connect by name that is under way; dropping it ends it.
     pub(super) attempt: Option<Attempt>,
     /// Dropped when the C object was told to go.

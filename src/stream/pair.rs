@@ -2,11 +2,14 @@
 
 use super::node::{Form, State};
 use super::{BufferEvent, BufferEventRef, Direction, Handler};
+use crate::callback::retain;
 use crate::error::{Error, Result};
+use crate::event::InternalEvent;
 use crate::{LoopHandle, ffi};
-use std::os::raw::{c_int, c_short};
+use std::os::raw::{c_int, c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
+use std::time::Duration;
 
 impl BufferEvent {
     /// Two streams without a socket: what one writes, the other reads. Both are enabled in both
@@ -92,15 +95,26 @@ impl BufferEventRef {
     pub(super) fn end_pair(&self) {
         if let Ok(raw) = self.open() {
             // SAFETY: alive.
-            unsafe { self.leave_partner(raw) };
+            unsafe { self.tell_partner(raw) };
         }
     }
 
-    /// As [`end_pair`](Self::end_pair).
+    /// As [`end_pair`](Self::end_pair), when the C object goes.
     ///
     /// # Safety
     /// `raw` is the bufferevent of this node, one of a pair, and alive.
     pub(super) unsafe fn leave_partner(&self, raw: *mut ffi::bufferevent) {
+        let arg = ptr::from_ref(self).cast_mut().cast::<c_void>();
+        // SAFETY: the caller's promise. It does no harm if it was not added.
+        unsafe {
+            ffi::evbuffer_remove_cb(ffi::bufferevent_get_output(raw), Some(output_changed), arg);
+            self.tell_partner(raw);
+        }
+    }
+
+    /// # Safety
+    /// As for [`leave_partner`](Self::leave_partner).
+    unsafe fn tell_partner(&self, raw: *mut ffi::bufferevent) {
         let told = self.with_extra(|extra| std::mem::replace(&mut extra.partner_told, true));
         let last = match told {
             true => ffi::BEV_FLUSH,
@@ -113,5 +127,89 @@ impl BufferEventRef {
             ffi::bufferevent_flush(raw, way, ffi::BEV_FLUSH);
             ffi::bufferevent_flush(raw, way, last);
         }
+    }
+
+    // --- the write timeout ------------------------------------------------------------------------
+
+    /// Sets the write timeout of one of a pair. Returns the one that C is to have, which for others
+    /// is the same.
+    pub(super) fn limit_pair(&self, time: Option<Duration>) -> Result<Option<Duration>> {
+        if self.form != Form::Pair {
+            return Ok(time);
+        }
+        let known = self.extra(|extra| {
+            extra.write_limit.as_mut()?.time = time;
+            Some(())
+        });
+        if known.is_none() && time.is_some() {
+            let (raw, base) = (self.open()?, self.handle().inner().open()?);
+            let arg = ptr::from_ref(self).cast_mut().cast::<c_void>();
+            let overdue = InternalEvent::unset();
+            // SAFETY: the base is alive, and the event goes with the extras, in `close` at the
+            // latest. The buffer is alive; `leave_partner` takes the callback out of it before the
+            // node goes.
+            let entry = unsafe {
+                overdue.set(base, on_overdue, arg)?;
+                ffi::evbuffer_add_cb(ffi::bufferevent_get_output(raw), Some(output_changed), arg)
+            };
+            if entry.is_null() {
+                return Err(Error::Libevent {
+                    op: "evbuffer_add_cb",
+                });
+            }
+            self.with_extra(|extra| extra.write_limit = Some(WriteLimit { time, overdue }));
+        }
+        self.time_pair(Direction::WRITE);
+        Ok(None)
+    }
+
+    /// The write timeout counts from now, if there is something that it is for.
+    pub(super) fn time_pair(&self, direction: Direction) {
+        if self.form != Form::Pair || !direction.contains(Direction::WRITE) {
+            return;
+        }
+        let waits = self.enabled.get().contains(Direction::WRITE) && !self.output().is_empty();
+        self.extra(|extra| {
+            let limit = extra.write_limit.as_ref()?;
+            match limit.time.filter(|_| waits) {
+                Some(time) => limit.overdue.trigger_after(time),
+                None => limit.overdue.stop(),
+            }
+            Some(())
+        });
+    }
+}
+
+/// The write timeout of one of a pair. C's own begins only when it is set or writing is enabled,
+/// not when something is written, and does not end when that was taken.
+pub(super) struct WriteLimit {
+    time: Option<Duration>,
+    overdue: InternalEvent,
+}
+
+/// Something was added to the output of one of a pair, or taken from it.
+unsafe extern "C" fn output_changed(
+    _: *mut ffi::evbuffer,
+    info: *const ffi::evbuffer_cb_info,
+    arg: *mut c_void,
+) {
+    // SAFETY: `arg` is the stream, which somebody has a count on until `leave_partner`; C's `info`
+    // is alive.
+    let (stream, info) = unsafe { (retain::<BufferEventRef>(arg), &*info) };
+    if info.n_deleted > 0 || info.orig_size == 0 {
+        stream.time_pair(Direction::WRITE);
+    }
+}
+
+unsafe extern "C" fn on_overdue(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
+    // SAFETY: `arg` is the stream, alive while the event is.
+    let stream = unsafe { retain::<BufferEventRef>(arg) };
+    let Ok(raw) = stream.open() else { return };
+    stream.enabled.set(stream.enabled.get() - Direction::WRITE);
+    let what = ffi::BEV_EVENT_TIMEOUT as c_short | ffi::BEV_EVENT_WRITING as c_short;
+    // SAFETY: alive; deferred, so C calls nobody from here.
+    unsafe {
+        ffi::bufferevent_disable(raw, ffi::EV_WRITE as c_short);
+        ffi::bufferevent_trigger_event(raw, what, ffi::BEV_TRIG_DEFER_CALLBACKS as _);
     }
 }

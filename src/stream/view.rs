@@ -114,6 +114,7 @@ impl BufferEventRef {
                 .map_or(Ok(()), |below| below.enable(direction))?;
             self.look_again(direction, FlushMode::Normal);
         }
+        self.time_pair(direction);
         Ok(())
     }
 
@@ -142,6 +143,7 @@ impl BufferEventRef {
         }
         // SAFETY: alive.
         self.with(|raw| unsafe { ffi::bufferevent_disable(raw, direction.bits() as c_short) })?;
+        self.time_pair(direction);
         Ok(())
     }
 
@@ -169,6 +171,7 @@ impl BufferEventRef {
             self.with_extra(|extra| extra.read_timeout = read);
         }
         let limit = write;
+        let write = self.limit_pair(write)?;
         let (read, write) = (read.map(time::timeval), write.map(time::timeval));
         let ptr = |tv: &Option<ffi::timeval>| tv.as_ref().map_or(std::ptr::null(), |tv| tv);
         // SAFETY: alive; C copies both.
