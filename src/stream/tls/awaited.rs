@@ -1,7 +1,7 @@
 //! TLS over whatever stream there is: a socket is taken out of it where that can be, as soon as it
 //! is connected.
 
-use super::super::node::{Call, Form, State};
+use super::super::node::{Call, State};
 use super::super::{BufferEvent, BufferEventRef, Direction, Handler, StreamEvent};
 use super::open::{Role, over_socket, over_stream};
 use crate::callback::Outcome;
@@ -33,12 +33,10 @@ pub(super) fn over(
     Ok(tls)
 }
 
-/// Whether nothing but the socket matters.
+/// Whether nothing but the socket matters: no rate limit, and no C code that has the bufferevent.
 fn is_bare_socket(stream: &BufferEventRef) -> bool {
-    let limited = stream.extra(|extra| Some(extra.rate_limit.is_some() || extra.group.is_some()));
-    stream.form == Form::Socket
+    stream.is(State::DIRECT)
         && stream.input().is_empty()
-        && !limited.unwrap_or(false)
         && !stream
             .state
             .get()

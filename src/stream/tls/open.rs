@@ -50,8 +50,9 @@ impl Role {
 /// The stream is consumed: it closes with the one that is returned. It may be of any kind, a filter
 /// or TLS again, and may still be connecting. What is in its input is the peer's part of the
 /// handshake; what is in its output goes out in clear, before it. Its handler is dropped, and its
-/// timeouts and watermarks end. A plain socket with nothing in its buffers and no rate limit is
-/// taken out of it, which spares a copy of all that comes and goes.
+/// timeouts and watermarks end. The socket of a stream with nothing in its buffers is taken out of
+/// it, which spares a copy of all that comes and goes, unless the stream has a rate limit or C code
+/// has seen it ([`as_ptr`](BufferEventRef::as_ptr)).
 ///
 /// ```
 /// use libevent2::EventBase;
@@ -139,6 +140,10 @@ pub(super) fn over_stream(
         extra.tls = Some(Rc::new(session));
         extra.underlying = Some(below.clone());
     });
+    // The time to read counts from the beginning. By `bufferevent_enable` C would read, which it
+    // does after the handshake.
+    // SAFETY: alive.
+    unsafe { (*raw).enabled |= ffi::EV_READ as c_short };
     // What is there already, and the first word of a client, which C does not begin with unless
     // something happens below.
     // SAFETY: alive; deferred, so nothing is called from here.

@@ -19,6 +19,8 @@ use std::rc::Rc;
 pub(super) struct Session {
     /// After an error OpenSSL must not be asked for anything more.
     failed: Cell<bool>,
+    /// The stream below was told that nothing follows.
+    told_below: Cell<bool>,
     /// Waits for room for the notice of the end.
     room: InternalEvent,
     /// The output below, and what watches it.
@@ -29,6 +31,7 @@ impl Session {
     pub(super) fn new() -> Self {
         Session {
             failed: Cell::new(false),
+            told_below: Cell::new(false),
             room: InternalEvent::unset(),
             watched: Cell::new((ptr::null_mut(), ptr::null_mut())),
         }
@@ -135,6 +138,13 @@ unsafe extern "C" fn sent_below(
     let (stream, count) = unsafe { (retain::<BufferEventRef>(arg), (*info).n_deleted) };
     if count > 0 {
         stream.sent_below();
+        if stream
+            .state
+            .get()
+            .intersects(State::FINISHING | State::ENDING)
+        {
+            stream.queue_flush();
+        }
     }
 }
 
@@ -215,8 +225,9 @@ impl TlsSession for Session {
                 Notice::Waits => {}
             }
         }
-        // A protocol below has its own last words.
+        // A protocol below has its own last words, once.
         if stream.is(State::FINISHING)
+            && !self.told_below.replace(true)
             && let Some(below) = stream.below()
             && matches!(below.form, Form::Filter | Form::Tls)
         {
