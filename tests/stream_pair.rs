@@ -366,6 +366,45 @@ fn anything_goes_in_any_callback() {
     }
 }
 
+/// A callback that C was still to make would keep the C object.
+#[test]
+fn nothing_is_left_of_one_whose_base_goes_before_it_heard_of_the_end() {
+    for how in ["closed", "with the base", "with timeouts"] {
+        let dropped = count();
+        let base = EventBase::new().unwrap();
+        let (near, far) = BufferEvent::pair(&base, idle(), idle()).unwrap();
+        let owner = SharedBytes([1; 100], DropCount(dropped.clone()));
+        far.disable(Direction::WRITE).unwrap();
+        far.output().append_shared(owner).unwrap();
+        far.close();
+        assert_eq!(
+            dropped.get(),
+            0,
+            "it is with the other one, which has not heard yet"
+        );
+        if how == "with timeouts" {
+            let long = Some(Duration::from_secs(1000));
+            near.set_timeouts(long, long).unwrap();
+        }
+        if how != "with the base" {
+            near.close();
+        }
+        drop(base);
+        assert_eq!(dropped.get(), 1, "{how}");
+    }
+}
+
+struct SharedBytes([u8; 100], #[allow(dead_code)] DropCount);
+
+// SAFETY: the tests stay on one thread.
+unsafe impl Send for SharedBytes {}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 #[test]
 fn handlers_are_dropped_once_on_every_path() {
     for how in ["drop", "close", "detach", "base first", "base gone"] {

@@ -333,7 +333,7 @@ impl Inner {
             self.orphan.set(raw);
         } else if !raw.is_null() {
             // SAFETY: the caller's promise.
-            unsafe { ffi::event_base_free(raw) };
+            unsafe { free_base(raw) };
         }
     }
 
@@ -389,6 +389,25 @@ impl Inner {
     }
 }
 
+/// Frees a C base with what is left on it. A bufferevent that was freed stays while a callback of it
+/// is deferred, and C would forget both: so what is deferred runs before, unless there are events of
+/// somebody else, which would run as well.
+///
+/// # Safety
+/// The base is not running, is nobody else's, and no object of ours lives on it.
+unsafe fn free_base(raw: *mut ffi::event_base) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Which counts what is active among what is added.
+        let all = ffi::event_base_get_num_events(raw, ffi::EVENT_BASE_COUNT_ADDED as _);
+        let active = ffi::event_base_get_num_events(raw, ffi::EVENT_BASE_COUNT_ACTIVE as _);
+        if active > 0 && all == active {
+            ffi::event_base_loop(raw, ffi::EVLOOP_NONBLOCK as _);
+        }
+        ffi::event_base_free(raw);
+    }
+}
+
 /// See [`Inner::enter`].
 pub(crate) struct Entered<'a>(&'a Inner);
 
@@ -400,7 +419,7 @@ impl Drop for Entered<'_> {
             let raw = self.0.orphan.replace(ptr::null_mut());
             if !raw.is_null() {
                 // SAFETY: `free_raw` was promised that it is nobody else's; C is back.
-                unsafe { ffi::event_base_free(raw) };
+                unsafe { free_base(raw) };
             }
         }
     }

@@ -89,6 +89,10 @@ impl BufferEventRef {
         unsafe {
             self.leave_limits(raw);
             self.leave_filter();
+            if matches!(self.form, Form::Pair | Form::Filter) {
+                // C keeps it while a callback is deferred, but then without timeouts.
+                ffi::bufferevent_disable(raw, Direction::BOTH.bits() as _);
+            }
             #[cfg(feature = "rustls")]
             self.end_rustls(raw);
             if let Some(tls) = self.tls_session() {
