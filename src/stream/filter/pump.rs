@@ -368,6 +368,9 @@ impl BufferEventRef {
         };
         if waits || self.is_ending() {
             self.queue_flush();
+        } else if let Some(above) = self.above() {
+            // Those were its last bytes, perhaps, for which the one above waits.
+            above.after_below();
         }
     }
 
@@ -503,6 +506,8 @@ impl BufferEventRef {
             }
         };
         self.tell(shell, StreamEvent::Failed(error));
+        // What was to be sent goes nowhere any more, and a stream that waits for it can close.
+        self.look_again(Direction::WRITE, FlushMode::Normal);
     }
 
     fn tell(&self, shell: &Shell, event: StreamEvent) {

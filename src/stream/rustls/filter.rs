@@ -104,11 +104,10 @@ impl Filter for TlsFilter {
             StreamEvent::TimedOut(_) if !session.connected.get() => {
                 StreamEvent::Failed(StreamError::ConnectTimedOut { peer: peer() })
             }
-            event => event,
+            // Sending may have failed, and there is still something to receive.
+            event => return Some(event),
         };
-        if let StreamEvent::Failed(_) = event {
-            session.failed.set(true);
-        }
+        session.failed.set(true);
         Some(event)
     }
 
