@@ -3,8 +3,8 @@
 //! Its C object belongs to that of the other one, which C frees first. Its node stays, in the extras
 //! of the other one: it has what is left to do at the end, and what limits it.
 
-use super::node::{Call, Form, State};
 use super::direct::WRITE_AT_ONCE;
+use super::node::{Call, Form, State};
 use super::{BufferEvent, BufferEventRef, Direction};
 use crate::error::{Error, Result};
 use crate::ffi;
