@@ -384,7 +384,10 @@ fn many_names_at_once_are_all_looked_up() {
             .unwrap()
             .detach();
     }
-    let peer = thread::spawn(move || (0..MANY).map(|_| listener.accept().unwrap().0).count());
+    let peer = thread::spawn(move || {
+        let accepted: Vec<_> = (0..MANY).map(|_| listener.accept().unwrap()).collect();
+        accepted.len()
+    });
     base.run().unwrap();
     assert_eq!(connected.get(), MANY);
     assert_eq!(peer.join().unwrap(), MANY);

@@ -362,6 +362,24 @@ fn the_end_of_the_base_closes_all_of_its_streams() {
     }
 }
 
+/// With LeakSanitizer (`.ci/sanitize address`): C keeps a bufferevent until its deferred callback
+/// has run, and this base does not run any more.
+#[test]
+fn a_base_that_goes_before_what_was_triggered_leaves_nothing_behind() {
+    let _watchdog = bounded();
+    let base = EventBase::new().unwrap();
+    let log = Log::default();
+    let (triggered, _theirs) = stream(&base, &log);
+    triggered.trigger(Direction::BOTH).unwrap();
+    drop(triggered);
+    let (one, other) = BufferEvent::pair(&base, noting(&log), noting(&log)).unwrap();
+    one.write(b"never read").unwrap();
+    drop(one);
+    drop(base);
+    assert!(other.is_closed());
+    assert!(log.take().is_empty());
+}
+
 #[test]
 fn a_failure_of_the_handler_leaves_the_stream_open() {
     let _watchdog = bounded();

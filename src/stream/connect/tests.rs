@@ -150,12 +150,11 @@ fn one_that_fails_late_lets_the_next_one_begin_at_once() {
 }
 
 #[test]
-fn of_a_listener_in_one_family_the_other_family_does_not_matter() {
+fn it_does_not_matter_in_which_family_somebody_listens() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        return assert_eq!(
-            race(&["[::1]:1".parse().unwrap(), refusing()]).is_err(),
-            true
-        );
+        // This machine has no IPv6: there is no way, and that is no delay.
+        let (_listener, v4) = listening();
+        return assert_eq!(race(&["[::1]:1".parse().unwrap(), v4]), Ok(v4));
     };
     let v6 = listener.local_addr().unwrap();
     let v4 = SocketAddr::from(([127, 0, 0, 1], v6.port()));
