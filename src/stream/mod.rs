@@ -31,7 +31,9 @@
 
 mod below;
 mod connect;
+mod descriptor;
 mod direct;
+mod end;
 mod event;
 mod filter;
 mod flush;
@@ -46,6 +48,8 @@ mod rest;
 #[cfg(feature = "rustls")]
 pub mod rustls;
 mod socket;
+mod state;
+mod std_io;
 #[cfg(feature = "openssl")]
 pub mod tls;
 mod view;

@@ -4,12 +4,8 @@ use super::node::{Call, Form, State};
 use super::{BufferEventRef, Direction, Input, Output, Peer, StreamEvent};
 use crate::error::{Error, Result};
 use crate::{ffi, time};
-use std::io;
 use std::os::raw::{c_int, c_short};
 use std::time::Duration;
-
-#[cfg(unix)]
-use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 /// How much a filter or one of a pair is to let go of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +82,9 @@ impl BufferEventRef {
     pub fn enable(&self, direction: Direction) -> Result<()> {
         self.open()?;
         self.enabled.set(self.enabled.get() | direction);
+        if direction.contains(Direction::WRITE) {
+            self.set(State::STUCK, false);
+        }
         if self.is(State::CONNECTING) {
             // There is nowhere to read from yet; `connected` does it.
             return Ok(());
@@ -345,220 +344,5 @@ impl BufferEventRef {
         while let Some(event) = self.extra(|extra| extra.triggered.pop_front()) {
             self.dispatch(Call::Event(event));
         }
-    }
-
-    // --- the end ------------------------------------------------------------------------------
-
-    /// Closes the stream when all of its output was sent; over TLS the peer is told that it was
-    /// all. Nothing more is read. The handler hears [`Closed`](StreamEvent::Closed) last.
-    ///
-    /// A peer that does not read keeps the stream open: set a write timeout to bound that. One
-    /// whose output cannot be sent hears so as any other.
-    pub fn close_when_flushed(&self) {
-        if self.is_closed() {
-            return;
-        }
-        let _ = self.disable(Direction::READ);
-        self.set(State::FINISHING, true);
-        self.queue_flush();
-    }
-
-    /// Tells the peer that nothing follows when all of the output was sent, and goes on reading:
-    /// the connection is half-closed.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] when it is closed.
-    pub fn shutdown_write(&self) -> Result<()> {
-        self.open()?;
-        self.set(State::ENDING, true);
-        self.queue_flush();
-        Ok(())
-    }
-
-    /// Whether what was written has left for the system or for the other one of a pair.
-    pub(super) fn is_flushed(&self) -> bool {
-        self.is_abandoned()
-            || self.output().is_empty()
-                && self
-                    .below()
-                    .is_none_or(|below| !below.is(State::ENDING) && below.is_flushed())
-    }
-
-    /// What was to happen once the output is sent.
-    pub(super) fn finish_if_flushed(&self) {
-        let waits = self.is(State::CONNECTING) || self.is_handshaking() || self.has_late_events();
-        if self.is_closed() || waits || !self.is_flushed() {
-            return;
-        }
-        if self.is(State::ENDING) || self.is(State::FINISHING) {
-            self.set(State::ENDING, false);
-            self.end_writing();
-        }
-        // The notice of TLS over another stream has to be sent too.
-        if self.is(State::FINISHING) && !self.is(State::ENDING) && self.is_flushed() {
-            self.set(State::FINISHING, false);
-            self.dispatch(Call::Event(StreamEvent::Closed));
-            self.close();
-        }
-    }
-
-    fn end_writing(&self) {
-        if let Some(tls) = self.tls_session() {
-            return self.set(State::ENDING, !tls.notify_end(self));
-        }
-        let Ok(raw) = self.open() else { return };
-        match self.form {
-            Form::Pair => self.end_pair(),
-            Form::Filter => self.end_filter(),
-            Form::Socket => {
-                // A connection that has gone has nobody to tell.
-                let fd = self.fd.get();
-                #[cfg(unix)]
-                // SAFETY: plain system call on our descriptor.
-                unsafe {
-                    libc::shutdown(fd as c_int, libc::SHUT_WR);
-                }
-                let _ = (fd, raw);
-            }
-            #[cfg(feature = "openssl")]
-            Form::Tls => {}
-            Form::Foreign => {
-                // SAFETY: alive. Whatever it is, it knows what that means.
-                unsafe {
-                    let write = ffi::EV_WRITE as c_short;
-                    ffi::bufferevent_flush(raw, write, ffi::BEV_FINISHED);
-                    let fd = ffi::bufferevent_getfd(raw);
-                    #[cfg(unix)]
-                    if fd >= 0 {
-                        libc::shutdown(fd as c_int, libc::SHUT_WR);
-                    }
-                }
-            }
-        }
-    }
-
-    // --- the descriptor ---------------------------------------------------------------------------
-
-    /// Gives the stream another socket. What is in the buffers stays.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] when it is closed; [`Error::Unsupported`] for a stream without a socket
-    /// of its own; [`Error::Invalid`] while it connects, and while it has one already, which
-    /// [`take_socket`](Self::take_socket) takes; [`Error::Os`] when the descriptor cannot be
-    /// watched.
-    #[doc(alias = "bufferevent_setfd")]
-    pub fn set_socket(&self, socket: impl Into<super::Socket>) -> Result<()> {
-        let raw = self.socket_only()?;
-        // SAFETY: alive.
-        if unsafe { ffi::bufferevent_getfd(raw) } >= 0 {
-            return Err(Error::invalid("stream", "it has a socket already"));
-        }
-        let (fd, peer) = socket.into().into_parts();
-        self.peer.replace(peer);
-        self.take_over(fd)?;
-        if !self.output().is_empty() {
-            self.written();
-        }
-        Ok(())
-    }
-
-    /// Takes the socket out of the stream, which stays open without one. What was read but not
-    /// taken is in [`input`](Self::input), what was not sent in the output.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] when it is closed; [`Error::Unsupported`] for a stream without a socket
-    /// of its own; [`Error::Invalid`] while it connects, and when it has none.
-    #[doc(alias = "bufferevent_getfd")]
-    #[cfg(unix)]
-    pub fn take_socket(&self) -> Result<OwnedFd> {
-        let raw = self.socket_only()?;
-        self.send_last();
-        // SAFETY: alive. C forgets the descriptor, and does not close it: it is ours alone.
-        unsafe {
-            let fd = ffi::bufferevent_getfd(raw);
-            if fd < 0 {
-                return Err(Error::invalid("stream", "it has no socket"));
-            }
-            self.reader.free();
-            self.set_fd(raw, -1);
-            self.set(State::C_WRITES, false);
-            ffi::bufferevent_disable(raw, ffi::EV_WRITE as c_short);
-            Ok(OwnedFd::from_raw_fd(fd))
-        }
-    }
-
-    fn socket_only(&self) -> Result<*mut ffi::bufferevent> {
-        let raw = self.user_open()?;
-        if self.form != Form::Socket {
-            return Err(Error::Unsupported {
-                what: "a socket for this stream",
-                why: "it lives on top of another one, or is one of a pair",
-            });
-        }
-        if self.is(State::CONNECTING) {
-            return Err(Error::invalid("stream", "its connection is being made"));
-        }
-        Ok(raw)
-    }
-}
-
-#[cfg(unix)]
-impl BufferEventRef {
-    /// The number of the descriptor that the bytes go through, if there is one. It is closed with
-    /// the stream.
-    #[doc(alias = "bufferevent_getfd")]
-    pub fn raw_fd(&self) -> Option<RawFd> {
-        let raw = self.raw.get();
-        // SAFETY: alive.
-        let fd = (!raw.is_null()).then(|| unsafe { ffi::bufferevent_getfd(raw) })?;
-        (fd >= 0).then_some(fd)
-    }
-
-    /// A second descriptor of the same socket, to look at it or to set its options.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] when it is closed, [`Error::Invalid`] when it has no socket, and
-    /// [`Error::Os`] when there is no descriptor left.
-    pub fn try_clone_socket(&self) -> Result<OwnedFd> {
-        self.open()?;
-        let fd = self
-            .raw_fd()
-            .ok_or_else(|| Error::invalid("stream", "it has no socket"))?;
-        // SAFETY: open, as the stream is.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        fd.try_clone_to_owned().map_err(|source| Error::Os {
-            op: format!("a second descriptor for the connection to {}", self.peer()),
-            source,
-        })
-    }
-}
-
-/// Reads from the input: `WouldBlock` while it is empty, and 0 at the end of the stream.
-impl io::Read for &BufferEventRef {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = self.input().read(bytes);
-        if count > 0 || bytes.is_empty() || self.is(State::AT_EOF) {
-            return Ok(count);
-        }
-        self.open()?;
-        Err(io::ErrorKind::WouldBlock.into())
-    }
-}
-
-/// Adds to the output, which takes everything at once: a program that writes without end looks at
-/// the length of [`output`](BufferEventRef::output), or writes in its `on_write`.
-impl io::Write for &BufferEventRef {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BufferEventRef::write(self, bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.output().append_vectored(slices)?;
-        Ok(slices.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

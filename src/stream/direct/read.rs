@@ -140,6 +140,7 @@ impl BufferEventRef {
             Err(error) if is_retriable(&error) => {}
             Err(error) => {
                 let peer = self.peer();
+                self.set(State::STUCK, true);
                 self.ended(StreamEvent::Failed(StreamError::from_os(peer, error)));
             }
         }

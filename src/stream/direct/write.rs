@@ -225,6 +225,7 @@ impl BufferEventRef {
         let Ok(raw) = self.open() else { return };
         self.stop_c_writing(raw);
         self.enabled.set(self.enabled.get() - Direction::WRITE);
+        self.set(State::STUCK, true);
         let peer = self.peer();
         let failure = StreamError::from_os(peer, error);
         self.dispatch(Call::Event(StreamEvent::Failed(failure)));
