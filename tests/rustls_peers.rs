@@ -4,14 +4,12 @@
 #[path = "common/rustls.rs"]
 mod certificates;
 mod common;
-#[path = "common/peers.rs"]
-mod peers;
 
 use certificates::{Identity, Log, WORLD, acceptor, connector, echo, run_until};
 use common::bounded;
+use common::peers::peer;
 use libevent2::stream::BufferEvent;
 use libevent2::{EventBase, Listener};
-use peers::peer;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
