@@ -17,6 +17,12 @@ impl InternalEvent {
         InternalEvent(Cell::new(ptr::null_mut()))
     }
 
+    /// Whether there is nothing to trigger.
+    #[cfg(feature = "openssl")]
+    pub(crate) fn is_unset(&self) -> bool {
+        self.0.get().is_null()
+    }
+
     /// # Safety
     /// `base` is alive, and outlives the event; `callback` may be called with `arg` until
     /// [`free`](Self::free). Called once.

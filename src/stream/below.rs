@@ -103,7 +103,12 @@ impl BufferEventRef {
             }
             if let Some(below) = self.below() {
                 below.end_attempt();
-                return below.let_go(below.raw.get());
+                let fd = below.let_go(below.raw.get());
+                #[cfg(feature = "openssl")]
+                if self.form == Form::Tls {
+                    super::tls::discard(fd);
+                }
+                return fd;
             }
             match self.form {
                 Form::Socket => {

@@ -20,12 +20,15 @@ impl BufferEventRef {
             && before >= high
             && self.input().len() >= before
             && !self.is(State::DIRECT)
-            && matches!(self.form, Form::Socket | Form::Pair | Form::Filter)
+            && self.form != Form::Foreign
             && let Ok(raw) = self.open()
         {
             self.set(State::PAUSED, true);
             // SAFETY: alive.
             unsafe { ffi::bufferevent_disable(raw, ffi::EV_READ as c_short) };
+        }
+        if let Some(tls) = self.tls_session() {
+            tls.has_read(self);
         }
     }
 

@@ -103,6 +103,10 @@ impl BufferEventRef {
             if code != 0 {
                 return Err(Error::last_os("bufferevent_enable"));
             }
+            #[cfg(feature = "openssl")]
+            if direction.contains(Direction::READ) {
+                self.read_rest();
+            }
         }
         if direction.contains(Direction::WRITE) && !self.output().is_empty() {
             self.written();

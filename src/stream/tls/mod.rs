@@ -47,6 +47,7 @@ mod sys;
 mod view;
 
 pub use open::{Role, wrap_ssl};
+pub(super) use session::discard;
 pub use view::Tls;
 
 use super::{BufferEvent, Handler, Socket};

@@ -14,7 +14,6 @@ use openssl::ssl::Ssl;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::raw::{c_int, c_short, c_void};
-use std::ptr;
 use std::rc::Rc;
 
 /// C frees the TLS connection and what is below, and calls nobody from inside a call of ours.
@@ -223,13 +222,46 @@ unsafe extern "C" fn input_changed(
     info: *const ffi::evbuffer_cb_info,
     arg: *mut c_void,
 ) {
-    let raw = arg.cast::<ffi::bufferevent>();
-    // SAFETY: C's `info` is alive, and so is the bufferevent, whose input this is. An event may be
-    // made active at any time; the loop then reads if it is to.
+    // SAFETY: C's `info` is alive, and so is the bufferevent, whose input this is.
     unsafe {
-        if (*info).n_deleted > 0 && sys::has_pending(raw) {
-            let event = ptr::from_mut(&mut (*raw).ev_read);
-            ffi::event_active(event, ffi::EV_READ as c_int, 1);
+        if (*info).n_deleted > 0 {
+            read_rest(arg.cast());
+        }
+    }
+}
+
+/// # Safety
+/// `raw` is a bufferevent over TLS and over a socket, and alive.
+unsafe fn read_rest(raw: *mut ffi::bufferevent) {
+    // SAFETY: the caller's promise. An event may be made active at any time; the loop then reads
+    // if it is to.
+    unsafe {
+        if sys::has_pending(raw) {
+            ffi::event_active(&raw mut (*raw).ev_read, ffi::EV_READ as c_int, 1);
+        }
+    }
+}
+
+impl BufferEventRef {
+    /// Whether OpenSSL has what would be in the input already but for a rate limit.
+    pub(super) fn has_rest(&self) -> bool {
+        let high = self.read_high();
+        let Ok(raw) = self.open() else { return false };
+        // SAFETY: alive.
+        self.below().is_none()
+            && self.enabled.get().contains(Direction::READ)
+            && (high == 0 || self.input().len() < high)
+            && unsafe { sys::has_pending(raw) }
+    }
+
+    /// Reading is enabled: lets the loop look at what OpenSSL has already.
+    pub(in super::super) fn read_rest(&self) {
+        if self.form == Form::Tls
+            && self.below().is_none()
+            && let Ok(raw) = self.open()
+        {
+            // SAFETY: alive.
+            unsafe { read_rest(raw) };
         }
     }
 }

@@ -14,6 +14,7 @@ use std::io;
 use std::os::raw::{c_int, c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What is kept for a stream over TLS.
 pub(super) struct Session {
@@ -23,6 +24,8 @@ pub(super) struct Session {
     told_below: Cell<bool>,
     /// Waits for room for the notice of the end.
     room: InternalEvent,
+    /// Reads on what OpenSSL has already, when a rate limit lets it.
+    rest: InternalEvent,
     /// The output below, and what watches it.
     watched: Cell<(*mut ffi::evbuffer, *mut ffi::evbuffer_cb_entry)>,
 }
@@ -33,6 +36,7 @@ impl Session {
             failed: Cell::new(false),
             told_below: Cell::new(false),
             room: InternalEvent::unset(),
+            rest: InternalEvent::unset(),
             watched: Cell::new((ptr::null_mut(), ptr::null_mut())),
         }
     }
@@ -211,6 +215,12 @@ impl TlsSession for Session {
         }
     }
 
+    fn has_read(&self, stream: &BufferEventRef) {
+        if stream.has_rest() {
+            self.look_later(stream);
+        }
+    }
+
     fn notify_end(&self, stream: &BufferEventRef) -> bool {
         let Ok(raw) = stream.open() else { return true };
         // SAFETY: alive.
@@ -238,6 +248,7 @@ impl TlsSession for Session {
 
     fn let_go(&self, stream: &BufferEventRef, raw: *mut ffi::bufferevent) -> ffi::evutil_socket_t {
         self.room.free();
+        self.rest.free();
         let (output, entry) = self.watched.replace((ptr::null_mut(), ptr::null_mut()));
         if !entry.is_null() {
             // SAFETY: alive, as what is below lives as long as this one; added by `watch`.
@@ -281,6 +292,32 @@ impl Session {
                 .set_fd(base, fd, ffi::EV_WRITE as c_short, has_room, arg)
         };
         set.is_ok() && self.room.add(None)
+    }
+}
+
+impl Session {
+    /// C does not look at what OpenSSL has when a rate limit lets it read again, and the socket may
+    /// have nothing more: asks now and then until that is empty.
+    fn look_later(&self, stream: &BufferEventRef) {
+        const NOW_AND_THEN: Duration = Duration::from_millis(20);
+        if self.rest.is_unset() {
+            let Ok(base) = stream.handle().inner().open() else {
+                return;
+            };
+            let arg = ptr::from_ref(stream).cast_mut().cast::<c_void>();
+            // SAFETY: the base is alive, and so is the stream until `let_go` frees the event.
+            let _ = unsafe { self.rest.set(base, look, arg) };
+        }
+        self.rest.trigger_after(NOW_AND_THEN);
+    }
+}
+
+unsafe extern "C" fn look(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
+    // SAFETY: `look_later` set it; the stream frees the event before it goes.
+    let stream = unsafe { retain::<BufferEventRef>(arg) };
+    stream.read_rest();
+    if let Some(tls) = stream.tls_session() {
+        tls.has_read(&stream);
     }
 }
 
@@ -424,16 +461,17 @@ unsafe fn take_socket(raw: *mut ffi::bufferevent, ssl: &SslRef) -> ffi::evutil_s
         ffi::event_del(&raw mut (*raw).ev_read);
         ffi::event_del(&raw mut (*raw).ev_write);
         sys::forget_socket(ssl);
-        if fd >= 0 {
-            discard(fd);
-        }
+        discard(fd);
         fd
     }
 }
 
 /// Takes a little of what nobody has read, such as the tickets that a TLS 1.3 server sends after
 /// the handshake: the system would answer for it by a reset, which may overtake what was sent.
-fn discard(fd: ffi::evutil_socket_t) {
+pub(in super::super) fn discard(fd: ffi::evutil_socket_t) {
+    if fd < 0 {
+        return;
+    }
     let mut scratch = [0u8; 4096];
     for _ in 0..4 {
         #[cfg(unix)]
