@@ -1,5 +1,6 @@
 //! Streams that change what goes through another one.
 
+mod events;
 mod io;
 mod pump;
 mod shell;
