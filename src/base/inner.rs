@@ -389,23 +389,29 @@ impl Inner {
     }
 }
 
-/// Frees a C base with what is left on it. A bufferevent that was freed stays while a callback of it
-/// is deferred, and C would forget both: so what is deferred runs before, unless there are events of
-/// somebody else, which would run as well.
+/// Frees a C base. Deferred callbacks of streams that were closed have their turn before: each has a
+/// count on its stream, which C would forget with the base.
 ///
 /// # Safety
-/// The base is not running, is nobody else's, and no object of ours lives on it.
+/// It is nobody else's and does not run, and no object of ours lives on it any more.
 unsafe fn free_base(raw: *mut ffi::event_base) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        // Which counts what is active among what is added.
-        let all = ffi::event_base_get_num_events(raw, ffi::EVENT_BASE_COUNT_ADDED as _);
-        let active = ffi::event_base_get_num_events(raw, ffi::EVENT_BASE_COUNT_ACTIVE as _);
-        if active > 0 && all == active {
-            ffi::event_base_loop(raw, ffi::EVLOOP_NONBLOCK as _);
+    let count = |which| {
+        // SAFETY: alive, by the caller's promise.
+        unsafe { ffi::event_base_get_num_events(raw, which as _) }
+    };
+    // One may defer another one, over several streams that lie on each other.
+    for _ in 0..16 {
+        // What is active counts among what is added.
+        let active = count(ffi::EVENT_BASE_COUNT_ACTIVE);
+        // Where C code has left events of its own, none is to run from here.
+        if active == 0 || active != count(ffi::EVENT_BASE_COUNT_ADDED) {
+            break;
         }
-        ffi::event_base_free(raw);
+        // SAFETY: as above. No callback of ours is left.
+        unsafe { ffi::event_base_loop(raw, ffi::EVLOOP_NONBLOCK as _) };
     }
+    // SAFETY: as above.
+    unsafe { ffi::event_base_free(raw) };
 }
 
 /// See [`Inner::enter`].

@@ -8,6 +8,7 @@ use super::node::{Call, Form, State};
 use super::{BufferEvent, BufferEventRef, Direction};
 use crate::error::{Error, Result};
 use crate::ffi;
+use std::ptr;
 use std::rc::Rc;
 
 impl BufferEvent {
@@ -89,6 +90,10 @@ impl BufferEventRef {
         unsafe {
             self.leave_limits(raw);
             self.leave_filter();
+            if self.form != Form::Socket {
+                // C frees it later: until then no timer of it is to keep the base busy.
+                ffi::bufferevent_set_timeouts(raw, ptr::null(), ptr::null());
+            }
             if matches!(self.form, Form::Pair | Form::Filter) {
                 // C keeps it while a callback is deferred, but then without timeouts.
                 ffi::bufferevent_disable(raw, Direction::BOTH.bits() as _);
