@@ -119,6 +119,8 @@ pub(super) trait TlsSession {
     ) -> Option<StreamEvent>;
     /// What the stream below has told, likewise.
     fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent) -> Option<StreamEvent>;
+    /// What came from below was decrypted, all of it.
+    fn all_taken(&self, stream: &BufferEventRef);
     /// The handler was called for reading.
     fn has_read(&self, stream: &BufferEventRef);
     /// Tells the peer that nothing follows. False when that has to wait.

@@ -16,6 +16,8 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
+type Watched = (*mut ffi::evbuffer, *mut ffi::evbuffer_cb_entry);
+
 /// What is kept for a stream over TLS.
 pub(super) struct Session {
     /// After an error OpenSSL must not be asked for anything more.
@@ -26,8 +28,10 @@ pub(super) struct Session {
     room: InternalEvent,
     /// Reads on what OpenSSL has already, when a rate limit lets it.
     rest: InternalEvent,
-    /// The output below, and what watches it.
-    watched: Cell<(*mut ffi::evbuffer, *mut ffi::evbuffer_cb_entry)>,
+    /// The stream below has ended, but not all that it has was decrypted.
+    below_ended: Cell<bool>,
+    /// The buffers below, and what watches them.
+    watched: Cell<[Watched; 2]>,
 }
 
 impl Session {
@@ -37,7 +41,8 @@ impl Session {
             told_below: Cell::new(false),
             room: InternalEvent::unset(),
             rest: InternalEvent::unset(),
-            watched: Cell::new((ptr::null_mut(), ptr::null_mut())),
+            below_ended: Cell::new(false),
+            watched: Cell::new([(ptr::null_mut(), ptr::null_mut()); 2]),
         }
     }
 
@@ -86,6 +91,13 @@ impl Session {
         Some(self.broken(stream, raw, error))
     }
 
+    /// Whether there is something below that was not decrypted yet; its end is told after that.
+    fn has_more(&self, stream: &BufferEventRef) -> bool {
+        let more = stream.below().is_some_and(|below| !below.input().is_empty());
+        self.below_ended.set(more);
+        more
+    }
+
     /// The end of the connection by an error.
     fn broken(
         &self,
@@ -119,16 +131,38 @@ impl Session {
         StreamEvent::TimedOut(direction)
     }
 
-    /// Has the stream hear when something has left the one below.
+    /// Has the stream hear when something has left the one below, either way.
     pub(super) fn watch(&self, stream: &Rc<BufferEventRef>, below: &BufferEventRef) {
         let Ok(raw) = below.open() else { return };
         let arg = Rc::as_ptr(stream).cast_mut().cast::<c_void>();
         // SAFETY: alive. `let_go` removes it before either goes.
         unsafe {
             let output = ffi::bufferevent_get_output(raw);
-            let entry = ffi::evbuffer_add_cb(output, Some(sent_below), arg);
-            self.watched.set((output, entry));
+            let input = ffi::bufferevent_get_input(raw);
+            self.watched.set([
+                (output, ffi::evbuffer_add_cb(output, Some(sent_below), arg)),
+                (input, ffi::evbuffer_add_cb(input, Some(taken_below), arg)),
+            ]);
         }
+    }
+}
+
+/// The input below has changed.
+unsafe extern "C" fn taken_below(
+    buffer: *mut ffi::evbuffer,
+    info: *const ffi::evbuffer_cb_info,
+    arg: *mut c_void,
+) {
+    // SAFETY: as for `sent_below`; so is C's buffer.
+    let (stream, count, left) = unsafe {
+        let left = ffi::evbuffer_get_length(buffer);
+        (retain::<BufferEventRef>(arg), (*info).n_deleted, left)
+    };
+    if count > 0
+        && left == 0
+        && let Some(tls) = stream.tls_session()
+    {
+        tls.all_taken(&stream);
     }
 }
 
@@ -165,6 +199,12 @@ impl TlsSession for Session {
         let is = |flag: c_short| what & flag != 0;
         if is(ffi::BEV_EVENT_CONNECTED as c_short) {
             sys::set_modes(&ssl);
+            // C does not tell TLS below that its handshake is complete, as it has to be by now.
+            if let Some(below) = stream.below()
+                && below.form == Form::Tls
+            {
+                below.set(State::CONNECTING, false);
+            }
             turn_off(stream, raw, Direction::BOTH - stream.enabled.get());
             return Some(StreamEvent::Connected);
         }
@@ -205,6 +245,7 @@ impl TlsSession for Session {
         // SAFETY: alive.
         let ssl = unsafe { sys::ssl_of(raw) }?;
         match event {
+            StreamEvent::Eof if self.has_more(stream) => None,
             StreamEvent::Eof => {
                 let error = cut_off(stream.peer(), is_shaking(stream, &ssl));
                 self.failed(stream, raw, &ssl, error)
@@ -212,6 +253,18 @@ impl TlsSession for Session {
             StreamEvent::Failed(error) => Some(self.broken(stream, raw, error)),
             StreamEvent::TimedOut(_) => Some(event),
             _ => None,
+        }
+    }
+
+    fn all_taken(&self, stream: &BufferEventRef) {
+        if self.below_ended.replace(false)
+            && let Ok(raw) = stream.open()
+        {
+            let options = ffi::BEV_TRIG_DEFER_CALLBACKS as _;
+            // SAFETY: alive; deferred, so it comes after what is decrypted now.
+            unsafe {
+                ffi::bufferevent_trigger_event(raw, ffi::BEV_EVENT_ERROR as c_short, options);
+            }
         }
     }
 
@@ -249,10 +302,12 @@ impl TlsSession for Session {
     fn let_go(&self, stream: &BufferEventRef, raw: *mut ffi::bufferevent) -> ffi::evutil_socket_t {
         self.room.free();
         self.rest.free();
-        let (output, entry) = self.watched.replace((ptr::null_mut(), ptr::null_mut()));
-        if !entry.is_null() {
-            // SAFETY: alive, as what is below lives as long as this one; added by `watch`.
-            unsafe { ffi::evbuffer_remove_cb_entry(output, entry) };
+        let none = (ptr::null_mut(), ptr::null_mut());
+        for (buffer, entry) in self.watched.replace([none; 2]) {
+            if !entry.is_null() {
+                // SAFETY: alive, as what is below lives as long as this one; added by `watch`.
+                unsafe { ffi::evbuffer_remove_cb_entry(buffer, entry) };
+            }
         }
         // SAFETY: alive.
         let Some(ssl) = (unsafe { sys::ssl_of(raw) }) else {
