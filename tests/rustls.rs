@@ -456,16 +456,17 @@ fn a_closed_half_does_not_time_out() {
     let mut base = EventBase::new().unwrap();
     let (near, far) = (Log::default(), Log::default());
     let (client, server) = tls(&base, Below::Sockets, near.handler(), far.handler());
+    server.shutdown_write().unwrap();
+    run_until(&mut base, || near.has("Eof"));
     client
         .set_timeouts(Some(Duration::from_millis(20)), None)
         .unwrap();
-    server.shutdown_write().unwrap();
-    run_until(&mut base, || near.has("Eof"));
     // As much time as nobody else has.
     server
         .set_timeouts(Some(Duration::from_millis(60)), None)
         .unwrap();
     run_until(&mut base, || far.has("timed out"));
+    server.set_timeouts(None, None).unwrap();
     server.enable(Direction::READ).unwrap();
     client.write(b"still there").unwrap();
     run_until(&mut base, || far.has("still there"));
