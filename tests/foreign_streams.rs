@@ -16,6 +16,7 @@ use std::rc::Rc;
 fn c_stream(base: &EventBase, socket: UnixStream) -> *mut ffi::bufferevent {
     socket.set_nonblocking(true).unwrap();
     let options = ffi::BEV_OPT_CLOSE_ON_FREE as c_int;
+    // SAFETY: the base is alive; the descriptor is the bufferevent's from here on.
     let raw =
         unsafe { ffi::bufferevent_socket_new(base.as_ptr(), socket.into_raw_fd() as _, options) };
     assert!(!raw.is_null());
@@ -39,6 +40,7 @@ fn a_bufferevent_of_cs_gets_a_handler() {
                 event => assert!(matches!(event, StreamEvent::Closed)),
             }
         });
+    // SAFETY: nobody else has it.
     let stream = unsafe { BufferEvent::from_ptr(&base, raw, handler) }.unwrap();
     assert_eq!(stream.enabled(), Direction::WRITE);
     stream.enable(Direction::READ).unwrap();
@@ -61,11 +63,14 @@ fn a_bufferevent_of_another_base_stays_cs() {
     let base = EventBase::new().unwrap();
     let other = EventBase::new().unwrap();
     let raw = c_stream(&other, UnixStream::pair().unwrap().0);
+    // SAFETY: nobody else has it.
     assert!(unsafe { BufferEvent::from_ptr(&base, raw, Callbacks::new()) }.is_err());
+    // SAFETY: still ours, and freed once.
     unsafe { ffi::bufferevent_free(raw) };
 }
 
 unsafe extern "C" fn echo(bev: *mut ffi::bufferevent, _: *mut c_void) {
+    // SAFETY: C calls with a bufferevent that is alive.
     unsafe {
         let (input, output) = (
             ffi::bufferevent_get_input(bev),
@@ -76,6 +81,7 @@ unsafe extern "C" fn echo(bev: *mut ffi::bufferevent, _: *mut c_void) {
 }
 
 unsafe extern "C" fn end(bev: *mut ffi::bufferevent, _: c_short, arg: *mut c_void) {
+    // SAFETY: as above; `arg` is the test's own flag.
     unsafe {
         ffi::bufferevent_free(bev);
         *arg.cast::<bool>() = true;
@@ -97,6 +103,7 @@ fn a_stream_given_to_c_is_driven_by_cs_callbacks() {
         .into_ptr();
     assert_eq!(drops.get(), 1);
     let mut ended = false;
+    // SAFETY: it is C's now, and `ended` outlives the run.
     unsafe {
         let arg = (&raw mut ended).cast();
         ffi::bufferevent_setcb(raw, Some(echo), None, Some(end), arg);
@@ -129,6 +136,7 @@ fn c_code_writes_to_a_stream_of_ours_by_its_pointer() {
     });
     let stream = BufferEvent::from_socket(&base, ours, handler).unwrap();
     let text = b"from C";
+    // SAFETY: alive; C copies the bytes.
     let code = unsafe { ffi::bufferevent_write(stream.as_ptr(), text.as_ptr().cast(), text.len()) };
     assert_eq!(code, 0);
     base.run().unwrap();
