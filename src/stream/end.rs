@@ -26,7 +26,7 @@ impl BufferEventRef {
     /// the connection is half-closed.
     ///
     /// # Errors
-    /// [`Error::Closed`] when it is closed.
+    /// [`Error::Closed`](crate::Error::Closed) when it is closed.
     pub fn shutdown_write(&self) -> Result<()> {
         self.open()?;
         self.set(State::ENDING, true);

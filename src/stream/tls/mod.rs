@@ -26,7 +26,7 @@
 //!   byte; [`close`](super::BufferEventRef::close) and drop send it when nothing is left to be sent
 //!   or the socket takes all of it at once.
 //!
-//! [`wrap_ssl`] takes an [`Ssl`](openssl::ssl::Ssl) as it is, for whoever wants it otherwise.
+//! [`wrap_ssl`] takes an [`Ssl`] as it is, for whoever wants it otherwise.
 //!
 //! # Time
 //!
@@ -41,6 +41,7 @@
 //! ends the process: the crate lets none out into C.
 
 mod awaited;
+mod handshake;
 mod open;
 mod session;
 mod sys;
