@@ -160,8 +160,10 @@ mod event;
 pub mod http;
 mod init;
 mod later;
+#[cfg(unix)]
 pub mod listener;
 pub mod log;
+#[cfg(unix)]
 pub mod stream;
 mod sync;
 pub mod tag;
@@ -181,7 +183,9 @@ pub use event::{
     Ready, Signal, SignalRef, Source, Timeout, Timer, TimerRef, UserEvent, UserEventRef,
 };
 pub use init::enable_debug_mode;
+#[cfg(unix)]
 pub use listener::{Listener, ListenerRef};
+#[cfg(unix)]
 pub use stream::{BufferEvent, BufferEventRef};
 pub use version::{supported_methods, version, version_number};
 

@@ -5,6 +5,7 @@ use super::remote;
 use crate::callback::{CallbackResult, Failure};
 use crate::error::{BoxError, Error, Result};
 use crate::ffi;
+#[cfg(unix)]
 use crate::stream::FlushQueue;
 use crate::{Kind, LoopHandle, later};
 use slab::Slab;
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     entered: Cell<usize>,
     /// A base to be freed when they are back.
     orphan: Cell<*mut ffi::event_base>,
+    #[cfg(unix)]
     flush_queue: OnceCell<FlushQueue>,
 }
 
@@ -93,6 +95,7 @@ impl Inner {
             fd_modes: RefCell::default(),
             entered: Cell::new(0),
             orphan: Cell::new(ptr::null_mut()),
+            #[cfg(unix)]
             flush_queue: OnceCell::new(),
         })
     }
@@ -338,6 +341,7 @@ impl Inner {
     }
 
     /// The streams that were written to outside their callbacks.
+    #[cfg(unix)]
     pub(crate) fn flush_queue(&self) -> Result<&FlushQueue> {
         if let Some(queue) = self.flush_queue.get() {
             return Ok(queue);
@@ -375,6 +379,7 @@ impl Inner {
                 });
             }
         }
+        #[cfg(unix)]
         if let Some(queue) = self.flush_queue.get() {
             self.guard(|| queue.close());
         }
