@@ -351,8 +351,7 @@ fn the_server_hears_what_the_client_objects_to() {
     only(SslVersion::TLS1_2)(&mut connector);
     only(SslVersion::TLS1_2)(&mut acceptor);
     let both = (connector.build().into(), acceptor.build().into());
-    let (stream, other) =
-        Below::Socket.tls(&base, both, listening(&ours), listening(&theirs));
+    let (stream, other) = Below::Socket.tls(&base, both, listening(&ours), listening(&theirs));
     while theirs.borrow().is_empty() {
         base.run_once().unwrap();
     }
@@ -379,8 +378,7 @@ fn old_versions_are_not_spoken() {
         .set_max_proto_version(Some(SslVersion::TLS1_1))
         .unwrap();
     let both = (connector.build().into(), acceptor.build().into());
-    let (stream, other) =
-        Below::Socket.tls(&base, both, listening(&ours), listening(&theirs));
+    let (stream, other) = Below::Socket.tls(&base, both, listening(&ours), listening(&theirs));
     while ours.borrow().is_empty() {
         base.run_once().unwrap();
     }
@@ -400,8 +398,7 @@ fn names_and_protocols_are_known_to_both() {
     });
     let both = (connector.build().into(), acceptor.build().into());
     let log = Log::default();
-    let (stream, other) =
-        Below::Socket.tls(&base, both, Callbacks::new(), listening(&log));
+    let (stream, other) = Below::Socket.tls(&base, both, Callbacks::new(), listening(&log));
     while log.borrow().is_empty() {
         base.run_once().unwrap();
     }
@@ -426,13 +423,20 @@ fn a_session_is_taken_up_again() {
     let mut session: Option<openssl::ssl::SslSession> = None;
     for round in 0..2 {
         let (ours, theirs) = Below::Socket.ends(&base);
-        let mut ssl = connector.configure().unwrap().into_ssl("localhost").unwrap();
+        let mut ssl = connector
+            .configure()
+            .unwrap()
+            .into_ssl("localhost")
+            .unwrap();
         if let Some(session) = &session {
             // SAFETY: it is of the same context.
             unsafe { ssl.set_session(session).unwrap() };
         }
         let other = acceptor
-            .wrap(theirs, Callbacks::new().on_event(|stream, _| stream.write(b"!")))
+            .wrap(
+                theirs,
+                Callbacks::new().on_event(|stream, _| stream.write(b"!")),
+            )
             .unwrap();
         let got = Rc::new(Cell::new(false));
         let seen = got.clone();
@@ -494,11 +498,7 @@ fn a_connection_that_is_cut_off_is_an_error() {
                     }
                 });
             let stream = ends().0.wrap(plain, "localhost", handler).unwrap();
-            stream
-                .tls()
-                .unwrap()
-                .set_allow_dirty_shutdown(lax)
-                .unwrap();
+            stream.tls().unwrap().set_allow_dirty_shutdown(lax).unwrap();
             assert_eq!(stream.tls().unwrap().allows_dirty_shutdown(), lax);
             base.run().unwrap();
             peer.join().unwrap();
@@ -614,7 +614,11 @@ fn garbage_ends_its_own_connection_only() {
     for line in &*log.borrow() {
         assert!(line.starts_with("truncated=false "), "{line}");
     }
-    assert!(log.borrow().iter().any(|line| line.contains("http request")));
+    assert!(
+        log.borrow()
+            .iter()
+            .any(|line| line.contains("http request"))
+    );
     for _ in 0..10 {
         base.run_nonblocking().unwrap();
     }
@@ -631,11 +635,7 @@ fn a_peer_that_leaves_during_the_handshake_is_an_error() {
         let log = Log::default();
         let (ours, theirs) = tcp_pair();
         let stream = ends().1.accept(&base, ours, listening(&log)).unwrap();
-        stream
-            .tls()
-            .unwrap()
-            .set_allow_dirty_shutdown(lax)
-            .unwrap();
+        stream.tls().unwrap().set_allow_dirty_shutdown(lax).unwrap();
         drop(theirs);
         base.run().unwrap();
         assert_eq!(

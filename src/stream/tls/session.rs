@@ -2,6 +2,7 @@
 
 use super::super::node::{Form, State, TlsSession};
 use super::super::{BufferEventRef, Direction, Peer, StreamError, StreamEvent};
+use super::handshake::Counted;
 use super::sys::{self, Notice};
 use crate::callback::retain;
 use crate::event::InternalEvent;
@@ -32,6 +33,8 @@ pub(super) struct Session {
     below_ended: Cell<bool>,
     /// The buffers below, and what watches them.
     watched: Cell<[Watched; 2]>,
+    /// What C calls meanwhile.
+    handshake: Cell<Option<Counted>>,
 }
 
 impl Session {
@@ -43,6 +46,7 @@ impl Session {
             rest: InternalEvent::unset(),
             below_ended: Cell::new(false),
             watched: Cell::new([(ptr::null_mut(), ptr::null_mut()); 2]),
+            handshake: Cell::default(),
         }
     }
 
@@ -93,7 +97,9 @@ impl Session {
 
     /// Whether there is something below that was not decrypted yet; its end is told after that.
     fn has_more(&self, stream: &BufferEventRef) -> bool {
-        let more = stream.below().is_some_and(|below| !below.input().is_empty());
+        let more = stream
+            .below()
+            .is_some_and(|below| !below.input().is_empty());
         self.below_ended.set(more);
         more
     }
@@ -133,12 +139,15 @@ impl Session {
 
     /// Has the stream hear when something has left the one below, either way.
     pub(super) fn watch(&self, stream: &Rc<BufferEventRef>, below: &BufferEventRef) {
-        let Ok(raw) = below.open() else { return };
+        let (Ok(above), Ok(raw)) = (stream.open(), below.open()) else {
+            return;
+        };
         let arg = Rc::as_ptr(stream).cast_mut().cast::<c_void>();
         // SAFETY: alive. `let_go` removes it before either goes.
         unsafe {
             let output = ffi::bufferevent_get_output(raw);
             let input = ffi::bufferevent_get_input(raw);
+            self.handshake.set(Some(Counted::install(raw, above)));
             self.watched.set([
                 (output, ffi::evbuffer_add_cb(output, Some(sent_below), arg)),
                 (input, ffi::evbuffer_add_cb(input, Some(taken_below), arg)),
