@@ -91,3 +91,13 @@ fn push_new(dirs: &mut Vec<PathBuf>, dir: PathBuf) {
         dirs.push(dir);
     }
 }
+
+/// Where the part for TLS may be: pkg-config does not tell the system's own folders with the rest.
+#[cfg(feature = "openssl")]
+pub fn openssl_part_dirs(found: &Found) -> Vec<PathBuf> {
+    let mut dirs = found.lib_dirs.clone();
+    if let Ok(dir) = pkg_config::get_variable("libevent_openssl", "libdir") {
+        push_new(&mut dirs, dir.into());
+    }
+    dirs
+}

@@ -6,6 +6,8 @@ mod find_vendored;
 mod found;
 #[cfg(feature = "bindgen")]
 mod generate;
+#[cfg(feature = "openssl")]
+mod same_openssl;
 mod version;
 
 use found::Found;
@@ -16,6 +18,8 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(libevent_2_2)");
 
     let libevent = find();
+    #[cfg(feature = "openssl")]
+    check_openssl(&libevent);
     let version = version::detect(&libevent);
     libevent.print_link_lines();
     libevent.print_metadata(version);
@@ -61,4 +65,22 @@ fn find() -> Found {
             .push("compiling libevent from source is forbidden by LIBEVENT_NO_VENDOR".to_owned());
     }
     found::fail(&reasons)
+}
+
+/// Ends the build when an installed libevent and the crate `openssl` are for different OpenSSLs.
+#[cfg(feature = "openssl")]
+fn check_openssl(libevent: &Found) {
+    let told = |name: &str| std::env::var(format!("DEP_OPENSSL_{name}")).ok();
+    if libevent.vendored || libevent.libs.is_empty() || libevent.is_static {
+        return;
+    }
+    let ours = same_openssl::Ours {
+        number: told("VERSION_NUMBER").and_then(|number| u64::from_str_radix(&number, 16).ok()),
+        is_own_copy: told("VENDORED").is_some(),
+    };
+    let dirs = find_system::openssl_part_dirs(libevent);
+    if let Some(objection) = same_openssl::objection(&dirs, &ours) {
+        eprintln!("\n{objection}\n");
+        std::process::exit(101);
+    }
 }
