@@ -14,6 +14,7 @@ use openssl::ssl::Ssl;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::raw::{c_int, c_short, c_void};
+use std::ptr;
 use std::rc::Rc;
 
 /// C frees the TLS connection and what is below, and calls nobody from inside a call of ours.
@@ -230,14 +231,18 @@ unsafe extern "C" fn input_changed(
     }
 }
 
+/// Has the loop read what OpenSSL has, if C waits for the socket. If it does not, it is not to read
+/// now; made active then, the event would not be waited for when C adds it.
+///
 /// # Safety
 /// `raw` is a bufferevent over TLS and over a socket, and alive.
 unsafe fn read_rest(raw: *mut ffi::bufferevent) {
-    // SAFETY: the caller's promise. An event may be made active at any time; the loop then reads
-    // if it is to.
+    // SAFETY: the caller's promise.
     unsafe {
-        if sys::has_pending(raw) {
-            ffi::event_active(&raw mut (*raw).ev_read, ffi::EV_READ as c_int, 1);
+        let event = &raw mut (*raw).ev_read;
+        let read = ffi::EV_READ as c_short;
+        if sys::has_pending(raw) && ffi::event_pending(event, read, ptr::null_mut()) != 0 {
+            ffi::event_active(event, c_int::from(read), 1);
         }
     }
 }

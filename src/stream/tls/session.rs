@@ -328,7 +328,11 @@ impl TlsSession for Session {
                 sys::notify(&ssl);
             }
         }
+        // A handshake may be under way on the stack, if one of OpenSSL's callbacks closes the
+        // stream: then C goes on with the socket, and closes it a turn of the loop later.
+        let is_busy = !self.failed.get() && !sys::is_open(&ssl);
         match stream.below() {
+            None if is_busy => -1,
             // SAFETY: alive, and freed by whoever calls.
             None => unsafe { take_socket(raw, &ssl) },
             Some(_) => -1,
