@@ -345,7 +345,11 @@ impl BufferEventRef {
     }
 
     pub(super) fn run_triggered(&self) {
-        while let Some(event) = self.extra(|extra| extra.triggered.pop_front()) {
+        // What is triggered meanwhile is for the next time.
+        let count = self.extra(|extra| Some(extra.triggered.len()));
+        for _ in 0..count.unwrap_or(0) {
+            let event = self.extra(|extra| extra.triggered.pop_front());
+            let Some(event) = event else { break };
             self.dispatch(Call::Event(event));
         }
     }
