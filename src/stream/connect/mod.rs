@@ -89,7 +89,8 @@ impl BufferEvent {
             let waiting = Rc::downgrade(stream.node());
             let lookup = Lookup::start(base, host, port, move |found| {
                 if let Some(stream) = waiting.upgrade() {
-                    stream.found(found, name);
+                    let inner = stream.handle().inner();
+                    inner.guard(|| stream.found(found, name));
                 }
             })?;
             stream.step(lookup);
@@ -151,7 +152,7 @@ impl BufferEventRef {
             let Some(stream) = Weak::upgrade(&waiting) else {
                 return;
             };
-            match result {
+            stream.handle().inner().guard(|| match result {
                 Ok((socket, address)) => stream.won(socket, address),
                 Err(Loss { address, error }) => {
                     let peer = match name {
@@ -160,7 +161,7 @@ impl BufferEventRef {
                     };
                     stream.lost(failure(peer, error));
                 }
-            }
+            });
         })?;
         self.step(race);
         Ok(())
@@ -224,6 +225,9 @@ fn failure(peer: Peer, error: io::Error) -> StreamError {
 unsafe extern "C" fn too_late(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
     // SAFETY: `arg` is the stream, alive while the event is.
     let stream = unsafe { crate::callback::retain::<BufferEventRef>(arg) };
-    let peer = stream.peer();
-    stream.lost(StreamError::ConnectTimedOut { peer });
+    let inner = stream.handle().inner();
+    inner.guard(|| {
+        let peer = stream.peer();
+        stream.lost(StreamError::ConnectTimedOut { peer });
+    });
 }
