@@ -44,6 +44,7 @@ pub use change::{Change, ChangeId};
 pub use look::Chunks;
 pub use search::Eol;
 pub use segment::FileSegment;
+pub(crate) use share::Lent;
 pub use share::SharedBuffer;
 pub use view::{BufferRef, End};
 

@@ -51,11 +51,14 @@ impl BufferRef {
     where
         T: AsRef<[u8]> + Send + 'static,
     {
-        // Its address stays while it is referred to: the bytes may lie inside the owner.
-        let owner = Owner(Box::into_raw(Box::new(owner)));
-        // SAFETY: nobody else uses the owner. The bytes are borrowed until it is dropped; in
-        // between nothing touches it, and it moves to another thread only as a whole.
-        let bytes: &[u8] = unsafe { &*owner.0 }.as_ref();
+        self.append_lent(Lent::new(owner))
+    }
+
+    /// Adds the bytes of an owner that was asked for them before.
+    pub(crate) fn append_lent<T: Send + 'static>(&mut self, lent: Lent<T>) -> Result<()> {
+        let Lent { owner, bytes } = lent;
+        // SAFETY: borrowed of the owner, which is there.
+        let bytes = unsafe { &*bytes };
         if bytes.is_empty() {
             return Ok(());
         }
@@ -65,8 +68,6 @@ impl BufferRef {
             unsafe { add_reference(self.as_ptr(), bytes, Some(release::<T>), owner.0.cast()) };
         if code == 0 {
             std::mem::forget(owner);
-        } else {
-            drop(owner);
         }
         self.done(code, End::Back, ADD)
     }
@@ -143,6 +144,24 @@ unsafe fn add_reference(
 ) -> i32 {
     // SAFETY: the caller's promise.
     unsafe { ffi::evbuffer_add_reference(raw, bytes.as_ptr().cast(), bytes.len(), release, owner) }
+}
+
+/// An owner that was asked for its bytes, which is code of the user's: what it could do any harm
+/// to is looked at afterwards.
+pub(crate) struct Lent<T> {
+    owner: Owner<T>,
+    bytes: *const [u8],
+}
+
+impl<T: AsRef<[u8]>> Lent<T> {
+    pub(crate) fn new(owner: T) -> Self {
+        // Its address stays while it is referred to: the bytes may lie inside the owner.
+        let owner = Owner(Box::into_raw(Box::new(owner)));
+        // SAFETY: nobody else uses the owner. The bytes are borrowed until it is dropped; in
+        // between nothing touches it, and it moves to another thread only as a whole.
+        let bytes: *const [u8] = unsafe { &*owner.0 }.as_ref();
+        Lent { owner, bytes }
+    }
 }
 
 /// An owner that C does not have yet.

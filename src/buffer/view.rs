@@ -160,15 +160,15 @@ impl BufferRef {
             return Ok(());
         }
         self.room_for(source.len(), op)?;
-        let moved = self.join_quietly(source, end);
+        let result = match self.join_quietly(source, end) {
+            true => Ok(()),
+            false => Err(match source.refused(End::Front, op) {
+                Error::Libevent { .. } => self.refused(end, op),
+                frozen => frozen,
+            }),
+        };
         later::run();
-        if moved {
-            return Ok(());
-        }
-        Err(match source.refused(End::Front, op) {
-            Error::Libevent { .. } => self.refused(end, op),
-            frozen => frozen,
-        })
+        result
     }
 
     /// Moves everything out of `source`; what C queued is left for the caller to run.
@@ -204,15 +204,15 @@ impl BufferRef {
         // SAFETY: both are alive and ours to change.
         unsafe { ffi::evbuffer_remove_buffer(self.as_ptr(), target.as_ptr(), n) };
         // What C returns is an `int`, too small for what it may have moved.
-        let moved = before - self.len();
+        let result = match before - self.len() {
+            moved if moved == n => Ok(moved),
+            _ => Err(match self.refused(End::Front, OP) {
+                Error::Libevent { .. } => target.refused(End::Back, OP),
+                frozen => frozen,
+            }),
+        };
         later::run();
-        if moved == n {
-            return Ok(moved);
-        }
-        Err(match self.refused(End::Front, OP) {
-            Error::Libevent { .. } => target.refused(End::Back, OP),
-            frozen => frozen,
-        })
+        result
     }
 
     /// Takes the first `n` bytes, or all if there are fewer, as a buffer of their own.
@@ -272,14 +272,16 @@ impl BufferRef {
         }
     }
 
-    /// Runs what a call of C queued, and tells what its result means.
+    /// Tells what the result of a call of C means, and runs what that has queued: last, as an
+    /// evbuffer of a stream may be gone then.
     #[inline]
     pub(super) fn done(&self, code: c_int, end: End, op: &'static str) -> Result<()> {
-        later::run();
-        match code {
+        let result = match code {
             0 => Ok(()),
             _ => Err(self.refused(end, op)),
-        }
+        };
+        later::run();
+        result
     }
 
     /// Why C refused `op` at one end.

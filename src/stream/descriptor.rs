@@ -19,12 +19,12 @@ impl BufferEventRef {
     /// watched.
     #[doc(alias = "bufferevent_setfd")]
     pub fn set_socket(&self, socket: impl Into<super::Socket>) -> Result<()> {
+        let (fd, peer) = socket.into().into_parts();
         let raw = self.socket_only()?;
         // SAFETY: alive.
         if unsafe { ffi::bufferevent_getfd(raw) } >= 0 {
             return Err(Error::invalid("stream", "it has a socket already"));
         }
-        let (fd, peer) = socket.into().into_parts();
         self.peer.replace(peer);
         self.take_over(fd)?;
         if !self.output().is_empty() {

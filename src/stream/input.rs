@@ -111,6 +111,8 @@ impl Input<'_> {
     #[doc(alias = "evbuffer_search")]
     #[doc(alias = "evbuffer_search_range")]
     pub fn find(&self, pattern: &[u8], range: impl RangeBounds<usize>) -> Option<usize> {
+        // Asked before C's object is looked at: the range may be of the user's own kind.
+        let range = (range.start_bound().cloned(), range.end_bound().cloned());
         self.with(|input| input.find(pattern, range)).ok().flatten()
     }
 

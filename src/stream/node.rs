@@ -18,13 +18,14 @@ use std::io;
 use std::os::raw::{c_short, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// A stream: a connection with a buffer in each direction, as its handler and everybody but its
 /// owner see it (C: `struct bufferevent`).
 #[doc(alias = "bufferevent")]
 pub struct BufferEventRef {
+    me: Weak<Self>,
     base: LoopHandle,
     pub(super) form: Form,
     /// Null when closed.
@@ -58,7 +59,8 @@ impl BufferEventRef {
         state: State,
         handler: Box<dyn Handler>,
     ) -> Result<Rc<Self>> {
-        let this = Rc::new(BufferEventRef {
+        let this = Rc::new_cyclic(|me| BufferEventRef {
+            me: me.clone(),
             base: base.clone(),
             form,
             raw: Cell::new(raw),
@@ -143,15 +145,17 @@ impl BufferEventRef {
     /// A share in the stream, to get at it from elsewhere, such as from a timer or from the
     /// handler of another stream. It does not keep the connection: once that is closed, what can
     /// fail returns [`Error::Closed`].
+    ///
+    /// # Panics
+    /// When it was taken out of its `Rc`, as may be done with the last share of a closed stream.
     pub fn share(&self) -> Rc<Self> {
         self.me()
     }
 
     /// Itself, counted.
     pub(super) fn me(&self) -> Rc<Self> {
-        // SAFETY: `adopt`, the only constructor, puts it into an `Rc`; whoever calls holds a
-        // reference, and so somebody a count.
-        unsafe { retain(ptr::from_ref(self).cast_mut().cast()) }
+        let me = self.me.upgrade();
+        me.expect("an open stream is in its `Rc`")
     }
 
     pub(super) fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
@@ -266,7 +270,8 @@ impl BufferEventRef {
             Call::Write => self.set(State::MISSED_WRITE, true),
             Call::Event(event) => {
                 self.set(State::MISSED_EVENT, true);
-                self.with_extra(|extra| extra.missed_event = Some(event));
+                let before = self.with_extra(|extra| extra.missed_event.replace(event));
+                drop(before);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::node::{Form, State};
 use super::{BufferEventRef, Input};
-use crate::buffer::{BufferRef, FileSegment, SharedBuffer};
+use crate::buffer::{BufferRef, FileSegment, Lent, SharedBuffer};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::fmt;
@@ -78,7 +78,9 @@ impl Output<'_> {
     /// [`Error::Closed`] when the stream is closed.
     #[doc(alias = "evbuffer_add_reference")]
     pub fn append_shared<T: AsRef<[u8]> + Send + 'static>(&self, owner: T) -> Result<()> {
-        self.with(|output| output.append_shared(owner))?
+        // It may close the stream when it is asked for its bytes.
+        let lent = Lent::new(owner);
+        self.with(|output| output.append_lent(lent))?
     }
 
     /// Adds a part of a file; `range` counts from the beginning of the segment. Over a plain
@@ -96,6 +98,8 @@ impl Output<'_> {
         segment: &FileSegment,
         range: impl RangeBounds<u64>,
     ) -> Result<()> {
+        // Asked before C's object is looked at: the range may be of the user's own kind.
+        let range = (range.start_bound().cloned(), range.end_bound().cloned());
         if self.0.form != Form::Socket {
             return self.with(|output| output.append_segment(segment, range))?;
         }

@@ -191,7 +191,10 @@ impl BufferEventRef {
     /// C sends the rest of the output when there is room.
     fn let_c_write(&self) {
         let Ok(raw) = self.open() else { return };
-        if self.is(State::C_WRITES) || !self.enabled.get().contains(Direction::WRITE) {
+        if self.is(State::C_WRITES)
+            || !self.enabled.get().contains(Direction::WRITE)
+            || self.fd.get() < 0
+        {
             return;
         }
         self.set(State::C_WRITES, true);

@@ -204,7 +204,7 @@ impl BufferEventRef {
     }
 
     fn size(&self, get: unsafe extern "C" fn(*mut ffi::bufferevent) -> isize) -> usize {
-        let stream = self.limited().unwrap_or_else(|_| self.me());
+        let Ok(stream) = self.limited() else { return 0 };
         // SAFETY: alive.
         let size = stream.with(|raw| unsafe { get(raw) });
         usize::try_from(size.unwrap_or(0)).unwrap_or(0)
