@@ -5,7 +5,7 @@ mod stream_common;
 
 use common::{Bump as _, bounded, count};
 use libevent2::EventBase;
-use libevent2::stream::{BufferEvent, BufferEventRef, Callbacks, StreamEvent, filter_fn};
+use libevent2::stream::{BufferEvent, Callbacks, StreamEvent, StreamShare, filter_fn};
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
@@ -19,7 +19,7 @@ type Shared<T> = Rc<RefCell<Option<T>>>;
 fn streams_that_write_to_each_other_for_ever_leave_the_timers_their_turn() {
     let _watchdog = bounded();
     let mut base = EventBase::new().unwrap();
-    let other: Shared<Rc<BufferEventRef>> = Shared::default();
+    let other: Shared<StreamShare> = Shared::default();
     let mut streams = Vec::new();
     let mut readers = Vec::new();
     let slots = [other.clone(), Shared::default()];

@@ -5,7 +5,8 @@ mod stream_common;
 
 use common::{Bump as _, bounded, count};
 use libevent2::stream::{
-    BufferEvent, BufferEventRef, Callbacks, Direction, FlushMode, Socket, StreamEvent, filter_fn,
+    BufferEvent, BufferEventRef, Callbacks, Direction, FlushMode, Socket, StreamEvent, StreamShare,
+    filter_fn,
 };
 use libevent2::{Buffer, EventBase, LoopEnd, Timer};
 use std::cell::RefCell;
@@ -249,35 +250,6 @@ fn what_is_refused_is_told_before_an_owner_ends_the_stream() {
 }
 
 #[test]
-fn a_share_taken_out_of_its_rc_is_a_closed_stream_and_cannot_be_shared() {
-    let _watchdog = bounded();
-    let it = outside();
-    let share = it.stream.share();
-    assert!(Rc::try_unwrap(share).is_err(), "its owner has it too");
-    let share = it.stream.share();
-    drop(it.stream);
-    let mut alone = match Rc::try_unwrap(share) {
-        Ok(alone) => alone,
-        Err(_) => panic!("nobody else has it"),
-    };
-    assert!(alone.is_closed());
-    assert_eq!(alone.max_to_read(), 0);
-    assert_eq!(alone.priority(), 0);
-    alone.write(b"x").unwrap_err();
-    alone.close_when_flushed();
-    alone.close();
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| alone.share()));
-    assert!(result.is_err());
-
-    let other = outside();
-    let share = other.stream.share();
-    drop(other.stream);
-    let mut other = Rc::try_unwrap(share).ok().unwrap();
-    std::mem::swap(&mut alone, &mut other);
-    drop((alone, other));
-}
-
-#[test]
 fn a_handler_that_takes_the_socket_and_writes_leaves_nothing_to_wait_for() {
     let _watchdog = bounded();
     let mut base = EventBase::new().unwrap();
@@ -305,7 +277,7 @@ fn a_handler_that_takes_the_socket_and_writes_leaves_nothing_to_wait_for() {
 #[test]
 fn a_socket_that_gives_the_stream_another_one_is_refused() {
     let _watchdog = bounded();
-    struct Greedy(Rc<BufferEventRef>, UnixStream, UnixStream);
+    struct Greedy(StreamShare, UnixStream, UnixStream);
     impl From<Greedy> for Socket {
         fn from(it: Greedy) -> Socket {
             it.0.set_socket(it.1).unwrap();

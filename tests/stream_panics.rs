@@ -4,7 +4,7 @@ mod common;
 mod stream_common;
 
 use common::bounded;
-use libevent2::stream::{BufferEvent, BufferEventRef, Handler, StreamEvent};
+use libevent2::stream::{BufferEvent, BufferEventRef, Handler, StreamEvent, StreamShare};
 use libevent2::{BoxError, EventBase};
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -100,10 +100,10 @@ fn a_panic_in_a_callback_and_in_the_drop_of_its_handler_are_one_panic() {
     let _watchdog = bounded();
     let mut base = EventBase::new().unwrap();
     let (near, far) = UnixStream::pair().unwrap();
-    let share: Shared<Rc<BufferEventRef>> = Shared::default();
+    let share: Shared<StreamShare> = Shared::default();
     let last = share.clone();
     let bomb = Bomb(Some(Box::new(move || {
-        let stream: Rc<BufferEventRef> = last.take().unwrap();
+        let stream: StreamShare = last.take().unwrap();
         assert!(stream.is_closed());
         stream.set_handler(sink()).unwrap_err();
     })));

@@ -170,3 +170,21 @@ impl fmt::Debug for BufferEvent {
         fmt::Debug::fmt(&**self, f)
     }
 }
+
+/// A share in a stream; see [`BufferEventRef::share`].
+#[derive(Clone)]
+pub struct StreamShare(Rc<BufferEventRef>);
+
+impl Deref for StreamShare {
+    type Target = BufferEventRef;
+
+    fn deref(&self) -> &BufferEventRef {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StreamShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}

@@ -7,7 +7,7 @@
 use super::direct::{Expected, Reader};
 use super::event::{PeerSlot, StreamError};
 pub(super) use super::state::{Call, Extra, Form, State, TlsSession};
-use super::{Direction, Handler, StreamEvent};
+use super::{Direction, Handler, StreamEvent, StreamShare};
 use crate::base::{Kind, Live};
 use crate::callback::retain;
 use crate::error::{Error, Result};
@@ -18,14 +18,13 @@ use std::io;
 use std::os::raw::{c_short, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A stream: a connection with a buffer in each direction, as its handler and everybody but its
 /// owner see it (C: `struct bufferevent`).
 #[doc(alias = "bufferevent")]
 pub struct BufferEventRef {
-    me: Weak<Self>,
     base: LoopHandle,
     pub(super) form: Form,
     /// Null when closed.
@@ -59,8 +58,7 @@ impl BufferEventRef {
         state: State,
         handler: Box<dyn Handler>,
     ) -> Result<Rc<Self>> {
-        let this = Rc::new_cyclic(|me| BufferEventRef {
-            me: me.clone(),
+        let this = Rc::new(BufferEventRef {
             base: base.clone(),
             form,
             raw: Cell::new(raw),
@@ -145,17 +143,15 @@ impl BufferEventRef {
     /// A share in the stream, to get at it from elsewhere, such as from a timer or from the
     /// handler of another stream. It does not keep the connection: once that is closed, what can
     /// fail returns [`Error::Closed`].
-    ///
-    /// # Panics
-    /// When it was taken out of its `Rc`, as may be done with the last share of a closed stream.
-    pub fn share(&self) -> Rc<Self> {
-        self.me()
+    pub fn share(&self) -> StreamShare {
+        StreamShare(self.me())
     }
 
     /// Itself, counted.
     pub(super) fn me(&self) -> Rc<Self> {
-        let me = self.me.upgrade();
-        me.expect("an open stream is in its `Rc`")
+        // SAFETY: `adopt`, the only constructor, puts it into an `Rc`, which nobody outside gets
+        // and so nobody takes it out of; whoever calls holds a reference, and so somebody a count.
+        unsafe { retain(ptr::from_ref(self).cast_mut().cast()) }
     }
 
     pub(super) fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {

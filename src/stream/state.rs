@@ -120,6 +120,7 @@ pub(super) trait TlsSession {
     /// What the stream below has told, likewise.
     fn event_from_below(&self, stream: &BufferEventRef, event: StreamEvent) -> Option<StreamEvent>;
     /// What came from below was decrypted, all of it.
+    #[cfg(feature = "openssl")]
     fn all_taken(&self, stream: &BufferEventRef);
     /// The handler was called for reading.
     fn has_read(&self, stream: &BufferEventRef);
