@@ -5,74 +5,21 @@
 #[path = "common/tls.rs"]
 mod certificates;
 mod common;
+#[path = "common/tls_streams.rs"]
+mod streams;
 
 use certificates::{WORLD, client, ends, server};
 use common::{Bump, Count, DropCount, bounded, count};
 use libevent2::stream::tls::{Acceptor, Connector, Role, wrap_ssl};
-use libevent2::stream::{
-    BufferEvent, BufferEventRef, Callbacks, Direction, Filter, Handler, StreamEvent,
-};
-use libevent2::{BoxError, EventBase, LoopHandle};
+use libevent2::stream::{BufferEvent, BufferEventRef, Callbacks, Direction, Handler, StreamEvent};
+use libevent2::{BoxError, EventBase};
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
 use std::cell::RefCell;
-use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-
-struct Nothing;
-impl Filter for Nothing {}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Below {
-    Socket,
-    BusySocket,
-    Pair,
-    Filter,
-    Tls,
-}
-
-const ALL: [Below; 5] = [
-    Below::Socket,
-    Below::BusySocket,
-    Below::Pair,
-    Below::Filter,
-    Below::Tls,
-];
-
-fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (client, listener.accept().unwrap().0)
-}
-
-impl Below {
-    fn ends(self, base: &LoopHandle) -> (BufferEvent, BufferEvent) {
-        if self == Below::Pair {
-            return BufferEvent::pair(base, Callbacks::new(), Callbacks::new()).unwrap();
-        }
-        let (ours, theirs) = tcp_pair();
-        let plain = |socket| BufferEvent::from_socket(base, socket, Callbacks::new()).unwrap();
-        let (ours, theirs) = (plain(ours), plain(theirs));
-        let filtered = |stream| BufferEvent::filter(stream, Nothing, Callbacks::new()).unwrap();
-        match self {
-            Below::BusySocket => {
-                ours.as_ptr();
-                theirs.as_ptr();
-                (ours, theirs)
-            }
-            Below::Filter => (filtered(ours), filtered(theirs)),
-            Below::Tls => {
-                let (connector, acceptor) = ends();
-                let ours = connector.wrap(ours, "localhost", Callbacks::new());
-                let theirs = acceptor.wrap(theirs, Callbacks::new());
-                (ours.unwrap(), theirs.unwrap())
-            }
-            _ => (ours, theirs),
-        }
-    }
-}
+use streams::{ALL, Below};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum When {

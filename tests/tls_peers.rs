@@ -4,12 +4,14 @@
 #[path = "common/tls.rs"]
 mod certificates;
 mod common;
+#[path = "common/tls_streams.rs"]
+mod streams;
 
 use certificates::{Identity, WORLD, client, server};
 use common::bounded;
 use common::peers::peer;
 use libevent2::stream::tls::{Acceptor, Connector};
-use libevent2::stream::{BufferEvent, Callbacks, StreamError, StreamEvent};
+use libevent2::stream::{BufferEvent, Callbacks, StreamEvent};
 use libevent2::{EventBase, Listener, LoopHandle};
 use openssl::ssl::SslOptions;
 use std::cell::{Cell, RefCell};
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
 use std::thread;
+use streams::said;
 
 const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
 
@@ -54,16 +57,6 @@ impl Files {
 impl Drop for Files {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn said(event: &StreamEvent) -> String {
-    match event {
-        StreamEvent::Failed(StreamError::Tls {
-            reason, truncated, ..
-        }) => format!("truncated={truncated} {reason}"),
-        StreamEvent::Failed(error) => format!("{error}"),
-        event => format!("{event:?}"),
     }
 }
 

@@ -42,13 +42,15 @@
 
 mod awaited;
 mod handshake;
+mod last;
 mod open;
+mod reason;
 mod session;
 mod sys;
 mod view;
 
+pub(super) use last::discard;
 pub use open::{Role, wrap_ssl};
-pub(super) use session::discard;
 pub use view::Tls;
 
 use super::{BufferEvent, Handler, Socket};

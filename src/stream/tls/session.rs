@@ -1,18 +1,19 @@
 //! What a stream over TLS does differently from others: what its events mean, and its end.
 
 use super::super::node::{Form, State, TlsSession};
-use super::super::{BufferEventRef, Direction, Peer, StreamError, StreamEvent};
+use super::super::{BufferEventRef, Direction, StreamError, StreamEvent};
 use super::handshake::Counted;
+use super::last::{take_socket, write_out};
+use super::reason::{cut_off, explain};
 use super::sys::{self, Notice};
 use crate::callback::retain;
 use crate::event::InternalEvent;
 use crate::ffi;
 use crate::ffi::ssl as ffi_ssl;
 use openssl::ssl::SslRef;
-use openssl::x509::X509VerifyResult;
 use std::cell::Cell;
 use std::io;
-use std::os::raw::{c_int, c_short, c_void};
+use std::os::raw::{c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -413,152 +414,4 @@ pub(super) fn turn_off(stream: &BufferEventRef, raw: *mut ffi::bufferevent, dire
 /// that.
 fn is_shaking(stream: &BufferEventRef, ssl: &SslRef) -> bool {
     stream.is(State::CONNECTING) && !(stream.is(State::BELOW) && ssl.peer_finished(&mut [0; 8]) > 0)
-}
-
-/// The connection ended without notice.
-fn cut_off(peer: Peer, shaking_hands: bool) -> StreamError {
-    let reason = match shaking_hands {
-        true => "the peer closed the connection during the handshake",
-        false => "the peer closed the connection without notice: the end may be missing",
-    };
-    StreamError::Tls {
-        peer,
-        reason: reason.to_owned(),
-        truncated: !shaking_hands,
-    }
-}
-
-/// What OpenSSL's errors mean, and the last one of the system where it had none.
-fn explain(
-    ssl: &SslRef,
-    peer: Peer,
-    errors: &[std::os::raw::c_ulong],
-    errno: io::Error,
-    shaking_hands: bool,
-) -> StreamError {
-    /// What `SSL_get_error` says, which libevent puts before what the queue had.
-    const LAST_KIND: std::os::raw::c_ulong = 16;
-    let queue: Vec<_> = errors.iter().filter(|code| **code > LAST_KIND).collect();
-    if queue.is_empty() {
-        return match is_hard(&errno) {
-            true => StreamError::from_os(peer, errno),
-            false => cut_off(peer, shaking_hands),
-        };
-    }
-    let mut reasons = Vec::new();
-    for code in queue {
-        if let Some(error) = sys::system_error(*code) {
-            return StreamError::from_os(peer, error);
-        }
-        let mut reason = sys::reason(*code);
-        if reason.starts_with("unexpected eof") {
-            return cut_off(peer, shaking_hands);
-        }
-        if reason == "certificate verify failed" && ssl.verify_result() != X509VerifyResult::OK {
-            reason = format!("{reason}: {}", ssl.verify_result().error_string());
-        }
-        reasons.push(reason);
-    }
-    StreamError::Tls {
-        peer,
-        reason: reasons.join("; "),
-        truncated: false,
-    }
-}
-
-/// Whether that is why a connection broke, and not what an earlier call left behind.
-fn is_hard(errno: &io::Error) -> bool {
-    use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
-        NetworkDown, NetworkUnreachable, NotConnected, TimedOut,
-    };
-    matches!(
-        errno.kind(),
-        BrokenPipe
-            | ConnectionAborted
-            | ConnectionRefused
-            | ConnectionReset
-            | HostUnreachable
-            | NetworkDown
-            | NetworkUnreachable
-            | NotConnected
-            | TimedOut
-    )
-}
-
-/// Sends what the output has and can be sent without waiting. Returns whether that was all.
-///
-/// # Safety
-/// `raw` is a bufferevent over TLS, and alive.
-unsafe fn write_out(raw: *mut ffi::bufferevent, ssl: &SslRef) -> bool {
-    // SAFETY: the caller's promise. The front of an output is frozen for everybody but libevent,
-    // which does just this. The chunk is not touched while it is written.
-    unsafe {
-        let output = ffi::bufferevent_get_output(raw);
-        while ffi::evbuffer_get_length(output) > 0 {
-            let mut chunk = ffi::evbuffer_iovec {
-                iov_base: ptr::null_mut(),
-                iov_len: 0,
-            };
-            if ffi::evbuffer_peek(output, 1, ptr::null_mut(), &mut chunk, 1) < 1 {
-                return false;
-            }
-            let Some(count) = sys::write(ssl, chunk.iov_base, chunk.iov_len) else {
-                return false;
-            };
-            ffi::evbuffer_unfreeze(output, 1);
-            let drained = ffi::evbuffer_drain(output, count);
-            ffi::evbuffer_freeze(output, 1);
-            if drained != 0 {
-                return false;
-            }
-        }
-    }
-    true
-}
-
-/// Takes the socket out, to be closed at once, where C would wait for a turn of the loop.
-///
-/// # Safety
-/// `raw` is a bufferevent over TLS and over a socket, alive, and freed right after this.
-unsafe fn take_socket(raw: *mut ffi::bufferevent, ssl: &SslRef) -> ffi::evutil_socket_t {
-    // SAFETY: the caller's promise. The events leave the loop before the number can be used
-    // again, and OpenSSL has no number left that it could read, write or close.
-    unsafe {
-        let fd = ffi::bufferevent_getfd(raw);
-        ffi::event_del(&raw mut (*raw).ev_read);
-        ffi::event_del(&raw mut (*raw).ev_write);
-        sys::forget_socket(ssl);
-        discard(fd);
-        fd
-    }
-}
-
-/// Takes a little of what nobody has read, such as the tickets that a TLS 1.3 server sends after
-/// the handshake: the system would answer for it by a reset, which may overtake what was sent.
-pub(in super::super) fn discard(fd: ffi::evutil_socket_t) {
-    if fd < 0 {
-        return;
-    }
-    let mut scratch = [0u8; 4096];
-    for _ in 0..4 {
-        #[cfg(unix)]
-        // SAFETY: plain system call on our descriptor, into our memory; it does not block.
-        let count = unsafe {
-            libc::recv(
-                fd as c_int,
-                scratch.as_mut_ptr().cast(),
-                scratch.len(),
-                libc::MSG_DONTWAIT,
-            )
-        };
-        #[cfg(not(unix))]
-        let count = {
-            let _ = (fd, &mut scratch);
-            0
-        };
-        if count <= 0 {
-            return;
-        }
-    }
 }

@@ -1,0 +1,84 @@
+//! The last of a stream over TLS, when it is closed.
+
+use super::sys;
+use crate::ffi;
+use openssl::ssl::SslRef;
+use std::os::raw::c_int;
+use std::ptr;
+
+/// Sends what the output has and can be sent without waiting. Returns whether that was all.
+///
+/// # Safety
+/// `raw` is a bufferevent over TLS, and alive.
+pub(super) unsafe fn write_out(raw: *mut ffi::bufferevent, ssl: &SslRef) -> bool {
+    // SAFETY: the caller's promise. The front of an output is frozen for everybody but libevent,
+    // which does just this. The chunk is not touched while it is written.
+    unsafe {
+        let output = ffi::bufferevent_get_output(raw);
+        while ffi::evbuffer_get_length(output) > 0 {
+            let mut chunk = ffi::evbuffer_iovec {
+                iov_base: ptr::null_mut(),
+                iov_len: 0,
+            };
+            if ffi::evbuffer_peek(output, 1, ptr::null_mut(), &mut chunk, 1) < 1 {
+                return false;
+            }
+            let Some(count) = sys::write(ssl, chunk.iov_base, chunk.iov_len) else {
+                return false;
+            };
+            ffi::evbuffer_unfreeze(output, 1);
+            let drained = ffi::evbuffer_drain(output, count);
+            ffi::evbuffer_freeze(output, 1);
+            if drained != 0 {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Takes the socket out, to be closed at once, where C would wait for a turn of the loop.
+///
+/// # Safety
+/// `raw` is a bufferevent over TLS and over a socket, alive, and freed right after this.
+pub(super) unsafe fn take_socket(raw: *mut ffi::bufferevent, ssl: &SslRef) -> ffi::evutil_socket_t {
+    // SAFETY: the caller's promise. The events leave the loop before the number can be used
+    // again, and OpenSSL has no number left that it could read, write or close.
+    unsafe {
+        let fd = ffi::bufferevent_getfd(raw);
+        ffi::event_del(&raw mut (*raw).ev_read);
+        ffi::event_del(&raw mut (*raw).ev_write);
+        sys::forget_socket(ssl);
+        discard(fd);
+        fd
+    }
+}
+
+/// Takes a little of what nobody has read, such as the tickets that a TLS 1.3 server sends after
+/// the handshake: the system would answer for it by a reset, which may overtake what was sent.
+pub(in super::super) fn discard(fd: ffi::evutil_socket_t) {
+    if fd < 0 {
+        return;
+    }
+    let mut scratch = [0u8; 4096];
+    for _ in 0..4 {
+        #[cfg(unix)]
+        // SAFETY: plain system call on our descriptor, into our memory; it does not block.
+        let count = unsafe {
+            libc::recv(
+                fd as c_int,
+                scratch.as_mut_ptr().cast(),
+                scratch.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        #[cfg(not(unix))]
+        let count = {
+            let _ = (fd, &mut scratch);
+            0
+        };
+        if count <= 0 {
+            return;
+        }
+    }
+}
