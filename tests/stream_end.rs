@@ -116,6 +116,54 @@ fn a_peer_that_resets_ends_it() {
 }
 
 #[test]
+fn a_stream_whose_output_cannot_be_sent_closes_all_the_same() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let log = Log::default();
+    let (ours, theirs) = tcp_pair();
+    let there = ours.peer_addr().unwrap();
+    let handler = noting_and(&log, |stream, _| stream.close_when_flushed());
+    let stream = BufferEvent::from_socket(&base, ours, handler).unwrap();
+    stream.write(&vec![5; TOO_MUCH]).unwrap();
+    stream.detach();
+    run_for(&mut base, MOMENT);
+    socket2::SockRef::from(&theirs)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(theirs);
+    base.run().unwrap();
+    assert_eq!(
+        log.take(),
+        [
+            format!("failed: {there}: connection reset by peer"),
+            "closed".to_owned()
+        ]
+    );
+    assert_eq!(base.stats().live_total(), 0);
+}
+
+#[test]
+fn a_share_gets_at_a_stream_and_does_not_keep_it() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let log = Log::default();
+    let (stream, mut theirs) = stream(&base, &log);
+    let share = stream.share();
+    stream.detach();
+    share.write(b"from elsewhere").unwrap();
+    base.run_nonblocking().unwrap();
+    let mut text = [0; 14];
+    theirs.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"from elsewhere");
+    share.close();
+    assert_eq!(base.stats().live_total(), 0);
+    assert!(matches!(
+        share.write(b"too late"),
+        Err(Error::Closed { .. })
+    ));
+}
+
+#[test]
 fn it_can_be_asked_for_in_every_callback() {
     let _watchdog = bounded();
     for place in ["read 1", "sent", "eof"] {

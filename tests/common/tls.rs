@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use libevent2::stream::tls::{Acceptor, Connector};
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
@@ -160,9 +161,8 @@ pub fn only(version: SslVersion) -> impl Fn(&mut openssl::ssl::SslContextBuilder
 }
 
 /// Both sides, with the right certificate.
-pub fn ends() -> (
-    libevent2::stream::tls::Connector,
-    libevent2::stream::tls::Acceptor,
-) {
-    (client().build().into(), server(&WORLD.right).build().into())
+pub fn ends() -> (Connector, Acceptor) {
+    static ENDS: LazyLock<(SslConnector, SslAcceptor)> =
+        LazyLock::new(|| (client().build(), server(&WORLD.right).build()));
+    (ENDS.0.clone().into(), ENDS.1.clone().into())
 }

@@ -331,7 +331,10 @@ impl TlsSession for Session {
         }
         // A handshake may be under way on the stack, if one of OpenSSL's callbacks closes the
         // stream: then C goes on with the socket, and closes it a turn of the loop later.
-        let is_busy = !self.failed.get() && !sys::is_open(&ssl);
+        let is_busy = !self.failed.get() && !sys::is_open(&ssl)
+            || stream
+                .above()
+                .is_some_and(|above| above.is(State::CONNECTING));
         match stream.below() {
             None if is_busy => -1,
             // SAFETY: alive, and freed by whoever calls.
