@@ -37,17 +37,28 @@ pub(super) unsafe fn write_out(raw: *mut ffi::bufferevent, ssl: &SslRef) -> bool
     true
 }
 
+/// Takes the events out of the loop, before their descriptor can be used again. They are not to keep
+/// it busy either, until C frees them with the rest.
+///
+/// # Safety
+/// `raw` is a bufferevent over TLS, alive, and freed right after this.
+pub(super) unsafe fn leave_loop(raw: *mut ffi::bufferevent) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::event_del(&raw mut (*raw).ev_read);
+        ffi::event_del(&raw mut (*raw).ev_write);
+    }
+}
+
 /// Takes the socket out, to be closed at once, where C would wait for a turn of the loop.
 ///
 /// # Safety
 /// `raw` is a bufferevent over TLS and over a socket, alive, and freed right after this.
 pub(super) unsafe fn take_socket(raw: *mut ffi::bufferevent, ssl: &SslRef) -> ffi::evutil_socket_t {
-    // SAFETY: the caller's promise. The events leave the loop before the number can be used
-    // again, and OpenSSL has no number left that it could read, write or close.
+    // SAFETY: the caller's promise. `leave_loop` was called, and OpenSSL has no number left that it
+    // could read, write or close.
     unsafe {
         let fd = ffi::bufferevent_getfd(raw);
-        ffi::event_del(&raw mut (*raw).ev_read);
-        ffi::event_del(&raw mut (*raw).ev_write);
         sys::forget_socket(ssl);
         discard(fd);
         fd

@@ -3,7 +3,7 @@
 use super::super::node::{Form, State, TlsSession};
 use super::super::{BufferEventRef, Direction, StreamError, StreamEvent};
 use super::handshake::Counted;
-use super::last::{take_socket, write_out};
+use super::last::{leave_loop, take_socket, write_out};
 use super::reason::{cut_off, explain};
 use super::sys::{self, Notice};
 use crate::callback::retain;
@@ -329,6 +329,8 @@ impl TlsSession for Session {
                 sys::notify(&ssl);
             }
         }
+        // SAFETY: alive, and freed by whoever calls.
+        unsafe { leave_loop(raw) };
         // A handshake may be under way on the stack, if one of OpenSSL's callbacks closes the
         // stream: then C goes on with the socket, and closes it a turn of the loop later.
         let is_busy = !self.failed.get() && !sys::is_open(&ssl)
@@ -337,7 +339,7 @@ impl TlsSession for Session {
                 .is_some_and(|above| above.is(State::CONNECTING));
         match stream.below() {
             None if is_busy => -1,
-            // SAFETY: alive, and freed by whoever calls.
+            // SAFETY: as above.
             None => unsafe { take_socket(raw, &ssl) },
             Some(_) => -1,
         }
