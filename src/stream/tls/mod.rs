@@ -34,6 +34,13 @@
 //! write bounds connecting and each flight that is sent, the time to read each that is waited for.
 //! Set both, or a peer that says nothing holds the connection open.
 //!
+//! # What differs from other streams
+//!
+//! - The input can pass its high watermark by less than one record (16 KiB): libevent takes what
+//!   OpenSSL has decrypted.
+//! - A stream that is closed while it shakes hands closes its socket a turn of the loop later.
+//! - One chunk of the output must be smaller than 2 GiB.
+//!
 //! # OpenSSL's own callbacks
 //!
 //! Those set by the crate `openssl` (to verify a certificate, to choose by server name or ALPN, to
