@@ -337,10 +337,15 @@ impl Case {
         with(Wish::Unheard).run();
         let _watchdog = bounded();
         let seen = with(Wish::Refused).play(Ending::Cut);
-        assert_eq!((seen.done.get(), seen.closed.get()), (0, 0));
         let failed = seen.failed.borrow();
-        assert_eq!(failed.len(), 2, "{failed:?}");
+        assert_eq!(seen.done.get(), 0);
         assert_eq!(failed[0], "no renegotiation");
+        // From 2.1.13 on libevent takes what ends a handshake for a dirty shutdown as well.
+        if self.dirty_shutdown && seen.closed.get() == 1 {
+            return assert_eq!(failed.len(), 1, "{failed:?}");
+        }
+        assert_eq!(seen.closed.get(), 0);
+        assert_eq!(failed.len(), 2, "{failed:?}");
         assert!(failed[1].ends_with("alert handshake failure"), "{failed:?}");
     }
 
