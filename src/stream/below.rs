@@ -111,7 +111,7 @@ impl BufferEventRef {
                 let fd = below.let_go(below.raw.get());
                 #[cfg(feature = "openssl")]
                 if self.form == Form::Tls {
-                    super::tls::discard(fd);
+                    super::unread::discard(fd);
                 }
                 return fd;
             }

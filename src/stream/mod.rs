@@ -52,6 +52,8 @@ mod state;
 mod std_io;
 #[cfg(feature = "openssl")]
 pub mod tls;
+#[cfg(any(feature = "openssl", feature = "rustls"))]
+mod unread;
 mod view;
 
 pub use event::{Peer, StreamError, StreamEvent};

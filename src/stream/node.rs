@@ -386,9 +386,6 @@ impl BufferEventRef {
             self.set(State::CONNECTING, false);
             self.drop_socket();
         }
-        if let Some(failure) = self.extra(|extra| extra.failure.take()) {
-            return StreamEvent::Failed(failure);
-        }
         let peer = self.peer();
         if is(ffi::BEV_EVENT_EOF as c_short) {
             if direction == Direction::WRITE && self.form == Form::Socket {

@@ -1,7 +1,6 @@
 //! What a stream knows about itself.
 
 use super::connect::Attempt;
-use super::event::StreamError;
 use super::filter::Filtering;
 use super::pair::WriteLimit;
 use super::rate_limit::{RateLimitGroup, TokenBucket};
@@ -97,8 +96,6 @@ pub(super) struct Extra {
     /// Dropped when the C object was told to go.
     pub(super) rate_limit: Option<TokenBucket>,
     pub(super) group: Option<RateLimitGroup>,
-    /// What a filter or TLS reported before C's event callback says that something is wrong.
-    pub(super) failure: Option<StreamError>,
     /// The connection that TLS waits for.
     #[cfg(feature = "openssl")]
     pub(super) awaited: Option<super::BufferEvent>,

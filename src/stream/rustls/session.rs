@@ -1,6 +1,7 @@
 //! One connection, as the filter and whoever asks about it share it, and its end.
 
 use super::super::node::Form;
+use super::super::unread::discard;
 use super::super::{BufferEventRef, Direction, Peer, StreamError};
 use crate::buffer::{Buffer, BufferRef};
 use crate::ffi;
@@ -240,32 +241,6 @@ impl Wrong {
             peer,
             reason,
             truncated: false,
-        }
-    }
-}
-
-/// Takes a little of what nobody has read, such as the tickets that a TLS 1.3 server sends after
-/// the handshake: the system would answer for it by a reset, which may overtake what was sent.
-fn discard(fd: ffi::evutil_socket_t) {
-    let mut scratch = [0u8; 4096];
-    for _ in 0..4 {
-        #[cfg(unix)]
-        // SAFETY: plain system call on our descriptor, into our memory; it does not block.
-        let count = unsafe {
-            libc::recv(
-                fd as std::os::raw::c_int,
-                scratch.as_mut_ptr().cast(),
-                scratch.len(),
-                libc::MSG_DONTWAIT,
-            )
-        };
-        #[cfg(not(unix))]
-        let count = {
-            let _ = (fd, &mut scratch);
-            0
-        };
-        if count <= 0 {
-            return;
         }
     }
 }

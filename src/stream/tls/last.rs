@@ -1,9 +1,9 @@
 //! The last of a stream over TLS, when it is closed.
 
+use super::super::unread::discard;
 use super::sys;
 use crate::ffi;
 use openssl::ssl::SslRef;
-use std::os::raw::c_int;
 use std::ptr;
 
 /// Sends what the output has and can be sent without waiting. Returns whether that was all.
@@ -62,34 +62,5 @@ pub(super) unsafe fn take_socket(raw: *mut ffi::bufferevent, ssl: &SslRef) -> ff
         sys::forget_socket(ssl);
         discard(fd);
         fd
-    }
-}
-
-/// Takes a little of what nobody has read, such as the tickets that a TLS 1.3 server sends after
-/// the handshake: the system would answer for it by a reset, which may overtake what was sent.
-pub(in super::super) fn discard(fd: ffi::evutil_socket_t) {
-    if fd < 0 {
-        return;
-    }
-    let mut scratch = [0u8; 4096];
-    for _ in 0..4 {
-        #[cfg(unix)]
-        // SAFETY: plain system call on our descriptor, into our memory; it does not block.
-        let count = unsafe {
-            libc::recv(
-                fd as c_int,
-                scratch.as_mut_ptr().cast(),
-                scratch.len(),
-                libc::MSG_DONTWAIT,
-            )
-        };
-        #[cfg(not(unix))]
-        let count = {
-            let _ = (fd, &mut scratch);
-            0
-        };
-        if count <= 0 {
-            return;
-        }
     }
 }

@@ -56,7 +56,6 @@ mod session;
 mod sys;
 mod view;
 
-pub(super) use last::discard;
 pub use open::{Role, wrap_ssl};
 pub use view::Tls;
 
