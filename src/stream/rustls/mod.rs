@@ -203,7 +203,7 @@ impl fmt::Debug for Connector {
 ///
 /// let mut base = EventBase::new()?;
 /// let acceptor = Acceptor::from_pem("chain.pem", "key.pem")?;
-/// let handle = base.handle();
+/// let handle = base.handle().clone();
 /// let listener = Listener::bind(&base, "127.0.0.1:8443".parse().unwrap(), move |_, accepted| {
 ///     let echo = Callbacks::new()
 ///         .on_read(|stream| stream.output().append_from(&stream.input()))
