@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -51,7 +52,16 @@ impl Program {
 
     /// With these in its environment.
     pub fn start_with(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(path(name))
+        let mut command = Command::new(path(name));
+        // A shell that starts something in the background has it ignore SIGINT, which is inherited.
+        // SAFETY: `signal` is async-signal-safe, and changes the child only.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            });
+        }
+        let mut child = command
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
