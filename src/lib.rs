@@ -154,6 +154,7 @@ pub use libevent_sys as ffi;
 mod base;
 pub mod buffer;
 mod callback;
+pub mod dns;
 mod error;
 mod event;
 #[cfg(feature = "http")]

@@ -31,11 +31,17 @@ pub enum Kind {
     HttpServer,
     /// A request that an `http::Server` received and whose answer is not fully sent.
     HttpRequest,
+    /// [`dns::Resolver`](crate::dns::Resolver).
+    Resolver,
+    /// A lookup of a [`dns::Resolver`](crate::dns::Resolver) that is under way.
+    Lookup,
+    /// [`dns::Server`](crate::dns::Server).
+    DnsServer,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Event,
         Kind::Timer,
         Kind::Signal,
@@ -46,6 +52,9 @@ impl Kind {
         Kind::Listener,
         Kind::HttpServer,
         Kind::HttpRequest,
+        Kind::Resolver,
+        Kind::Lookup,
+        Kind::DnsServer,
     ];
     pub(crate) const COUNT: usize = Self::ALL.len();
 }

@@ -1,0 +1,5 @@
+//! A name server.
+
+/// A name server.
+#[derive(Debug)]
+pub struct Server;
