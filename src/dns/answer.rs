@@ -16,14 +16,3 @@ pub struct Answer<T> {
     /// hosts file, and for a canonical name, where libevent does not tell.
     pub ttl: Option<Duration>,
 }
-
-impl<T> Answer<T> {
-    pub(super) fn map<U>(self, f: impl FnMut(T) -> U) -> Answer<U> {
-        Answer {
-            name: self.name,
-            records: self.records.into_iter().map(f).collect(),
-            canonical_name: self.canonical_name,
-            ttl: self.ttl,
-        }
-    }
-}

@@ -79,7 +79,10 @@ fn check_port(text: &str) -> Result<(), &'static str> {
 ///
 /// # Safety
 /// `address` is readable for `length` bytes.
-unsafe fn socket_addr(address: *const ffi::sockaddr, length: usize) -> Option<SocketAddr> {
+pub(crate) unsafe fn socket_addr(
+    address: *const ffi::sockaddr,
+    length: usize,
+) -> Option<SocketAddr> {
     if address.is_null() || length < size_of::<ffi::sockaddr>() {
         return None;
     }
@@ -180,7 +183,38 @@ impl AddrHints {
         self
     }
 
-    fn to_c(self) -> ffi::addrinfo {
+    /// With the name that the host is an alias of. Only
+    /// [`dns::ResolverRef::getaddrinfo`](crate::dns::ResolverRef::getaddrinfo) gives it back.
+    #[doc(alias = "EVUTIL_AI_CANONNAME")]
+    pub fn canonical_name(mut self) -> Self {
+        self.flags |= libc::AI_CANONNAME;
+        self
+    }
+
+    /// Whether addresses of IPv4, and of IPv6, are wanted.
+    pub(crate) fn families(self) -> (bool, bool) {
+        (self.family != libc::AF_INET6, self.family != libc::AF_INET)
+    }
+
+    pub(crate) fn is_numeric_host(self) -> bool {
+        self.flags & libc::AI_NUMERICHOST != 0
+    }
+
+    pub(crate) fn wants_canonical_name(self) -> bool {
+        self.flags & libc::AI_CANONNAME != 0
+    }
+
+    pub(crate) fn wants_configured_families(self) -> bool {
+        self.flags & libc::AI_ADDRCONFIG != 0
+    }
+
+    /// Without what is a matter of the host and not of the socket.
+    pub(crate) fn for_pattern(mut self) -> Self {
+        self.flags &= !(libc::AI_ADDRCONFIG | libc::AI_CANONNAME);
+        self
+    }
+
+    pub(crate) fn to_c(self) -> ffi::addrinfo {
         // SAFETY: integers and pointers, for which zero is a value, and means no wish.
         let mut hints: ffi::addrinfo = unsafe { mem::zeroed() };
         hints.ai_family = self.family;
@@ -275,25 +309,9 @@ pub fn getaddrinfo(
         }
         code => return Err(lookup_error(name, code)),
     }
-    let list = AddrList(list);
-    let mut found = Vec::new();
-    let mut next = list.0;
-    while !next.is_null() {
-        // SAFETY: a link of the list, which lives until `list` is dropped; the address is as long as
-        // it says.
-        unsafe {
-            let info = &*next;
-            if let Some(address) = socket_addr(info.ai_addr, info.ai_addrlen as usize) {
-                found.push(AddrInfo {
-                    address,
-                    socket_type: info.ai_socktype,
-                    protocol: info.ai_protocol,
-                });
-            }
-            next = info.ai_next;
-        }
-    }
-    Ok(found)
+    // SAFETY: C has given it to us.
+    let list = unsafe { addr_list(list) };
+    Ok(list.infos().collect())
 }
 
 fn c_string(text: Option<&str>) -> Result<Option<CString>> {
@@ -312,7 +330,44 @@ fn lookup_error(name: &str, code: c_int) -> Error {
 }
 
 /// C's list, freed on every path.
-struct AddrList(*mut ffi::addrinfo);
+pub(crate) struct AddrList(*mut ffi::addrinfo);
+
+/// # Safety
+/// `list` is NULL, or was made by libevent's getaddrinfo, and nobody else frees it.
+pub(crate) unsafe fn addr_list(list: *mut ffi::addrinfo) -> AddrList {
+    AddrList(list)
+}
+
+impl AddrList {
+    fn links(&self) -> impl Iterator<Item = &ffi::addrinfo> {
+        // SAFETY: NULL, or a link of the list, which lives as long as `self`.
+        let first = unsafe { self.0.as_ref() };
+        // SAFETY: as above.
+        std::iter::successors(first, |info| unsafe { info.ai_next.as_ref() })
+    }
+
+    fn infos(&self) -> impl Iterator<Item = AddrInfo> {
+        self.links().filter_map(|info| {
+            Some(AddrInfo {
+                // SAFETY: the address is as long as it says.
+                address: unsafe { socket_addr(info.ai_addr, info.ai_addrlen as usize)? },
+                socket_type: info.ai_socktype,
+                protocol: info.ai_protocol,
+            })
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.infos().map(|info| info.address)
+    }
+
+    /// What the host is an alias of, as C has it.
+    pub(crate) fn canonical_name(&self) -> Option<&[u8]> {
+        let name = self.links().next()?.ai_canonname;
+        // SAFETY: NULL or a C string that lives as long as the list.
+        (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_bytes())
+    }
+}
 
 impl Drop for AddrList {
     fn drop(&mut self) {

@@ -1,0 +1,483 @@
+//! The course of one lookup: the names to try, the questions for each, and one callback.
+
+use super::question::{Kind, Question, Records, Reply};
+use super::{ResolverRef, numeric};
+use crate::base::{self, Live};
+use crate::callback::{Outcome, retain};
+use crate::dns::{Answer, Cause, Config, LookupError, name};
+use crate::error::Result;
+use crate::event::InternalEvent;
+use crate::ffi;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::raw::{c_short, c_void};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+pub(super) type Done = Box<dyn FnOnce(Result<Found, LookupError>) -> Outcome>;
+
+/// What was found so far.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) ipv4: Vec<Ipv4Addr>,
+    pub(super) ipv6: Vec<Ipv6Addr>,
+    pub(super) names: Vec<String>,
+    pub(super) canonical: Option<String>,
+    pub(super) ttl: Option<Duration>,
+}
+
+impl Found {
+    pub(super) fn with_addresses(name: &str, addresses: impl Iterator<Item = IpAddr>) -> Self {
+        let mut found = Found {
+            name: name.to_owned(),
+            ..Found::default()
+        };
+        for address in addresses {
+            match address {
+                IpAddr::V4(ip) => found.ipv4.push(ip),
+                IpAddr::V6(ip) => found.ipv6.push(ip),
+            }
+        }
+        found
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ipv4.is_empty() && self.ipv6.is_empty() && self.names.is_empty()
+    }
+
+    pub(super) fn answer<T>(mut self, records: impl FnOnce(&mut Self) -> Vec<T>) -> Answer<T> {
+        Answer {
+            records: records(&mut self),
+            name: self.name,
+            canonical_name: self.canonical,
+            ttl: self.ttl,
+        }
+    }
+}
+
+/// How a lookup is done.
+pub(super) enum Plan {
+    /// It needs nobody.
+    Known(Result<Found, LookupError>),
+    Ask {
+        /// The names to try, one after the other.
+        names: VecDeque<String>,
+        kinds: Vec<Kind>,
+    },
+}
+
+impl ResolverRef {
+    /// How the addresses of a host are found.
+    pub(super) fn plan(&self, host: &str, ipv4: bool, ipv6: bool) -> Plan {
+        if let Some(address) = numeric::address(host) {
+            return known(
+                Found::with_addresses(host, [address].into_iter()),
+                host,
+                ipv4,
+                ipv6,
+            );
+        }
+        let mut kinds = Vec::new();
+        if ipv6 {
+            kinds.push(Kind::Ipv6);
+        }
+        if ipv4 {
+            kinds.push(Kind::Ipv4);
+        }
+        if let Err(why) = name::check(host) {
+            let error = LookupError::new(host, Cause::BadName).because(why);
+            return Plan::Known(Err(error));
+        }
+        let config = self.settings();
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let hosts = Found::with_addresses(name, config.hosts.addresses(name));
+        match hosts.is_empty() {
+            false => known(hosts, host, ipv4, ipv6),
+            true => Plan::Ask {
+                names: names(host, &config),
+                kinds,
+            },
+        }
+    }
+
+    /// How the name of an address is found.
+    pub(super) fn reverse_plan(&self, address: IpAddr) -> Plan {
+        let config = self.settings();
+        let found = Found {
+            name: address.to_string(),
+            names: config.hosts.names(address).map(str::to_owned).collect(),
+            ..Found::default()
+        };
+        match found.is_empty() {
+            false => Plan::Known(Ok(found)),
+            true => Plan::Ask {
+                names: [found.name].into(),
+                kinds: vec![Kind::Name(address)],
+            },
+        }
+    }
+}
+
+/// What is known without asking, as far as it is wanted.
+fn known(mut found: Found, host: &str, ipv4: bool, ipv6: bool) -> Plan {
+    if !ipv4 {
+        found.ipv4.clear();
+    }
+    if !ipv6 {
+        found.ipv6.clear();
+    }
+    Plan::Known(match found.is_empty() {
+        true => Err(LookupError::new(host, Cause::NoData)),
+        false => Ok(found),
+    })
+}
+
+/// The names to try for one, in order.
+fn names(host: &str, config: &Config) -> VecDeque<String> {
+    if let Some(complete) = host.strip_suffix('.') {
+        return [complete.to_owned()].into();
+    }
+    let dots = host.bytes().filter(|&byte| byte == b'.').count();
+    let domains = config.search.iter().map(|domain| domain.trim_matches('.'));
+    let mut names: VecDeque<_> = domains
+        .filter(|domain| !domain.is_empty())
+        .map(|domain| format!("{host}.{domain}"))
+        .filter(|name| name::check(name).is_ok())
+        .collect();
+    match dots >= config.ndots.into() {
+        true => names.push_front(host.to_owned()),
+        false => names.push_back(host.to_owned()),
+    }
+    names
+}
+
+/// How much an error says: of several the one that says most is told.
+fn rank(cause: Cause) -> u8 {
+    match cause {
+        Cause::NoSuchName => 0,
+        Cause::NoData => 1,
+        Cause::FormatError | Cause::NotImplemented => 2,
+        Cause::Refused => 3,
+        Cause::ServerFailed => 4,
+        Cause::BadAnswer => 5,
+        Cause::TimedOut => 6,
+        Cause::Truncated => 7,
+        _ => 8,
+    }
+}
+
+pub(super) struct Job {
+    resolver: Rc<ResolverRef>,
+    /// Its entries among the base's objects, and the resolver's lookups.
+    keys: Cell<(usize, usize)>,
+    /// Ends it: when its time is over, or with what is `ready`.
+    event: InternalEvent,
+    deadline: Instant,
+    /// As it was asked for.
+    asked: String,
+    names: RefCell<VecDeque<String>>,
+    kinds: Vec<Kind>,
+    questions: RefCell<Vec<Rc<Question>>>,
+    found: RefCell<Found>,
+    /// What has gone wrong, the worst of it.
+    trouble: RefCell<Option<LookupError>>,
+    ready: Cell<Option<Result<Found, LookupError>>>,
+    done: Cell<Option<Done>>,
+}
+
+impl Job {
+    pub(super) fn start(
+        resolver: Rc<ResolverRef>,
+        asked: &str,
+        plan: Plan,
+        done: Done,
+    ) -> Result<Lookup> {
+        let base = resolver.base.clone();
+        let raw_base = base.inner().open()?;
+        let patience = resolver.settings().deadline;
+        let (names, kinds, ready) = match plan {
+            Plan::Known(result) => (VecDeque::new(), Vec::new(), Some(result)),
+            Plan::Ask { names, kinds } => (names, kinds, None),
+        };
+        let now = Instant::now();
+        let job = Rc::new(Job {
+            resolver,
+            keys: Cell::new((usize::MAX, usize::MAX)),
+            event: InternalEvent::unset(),
+            deadline: now
+                .checked_add(patience)
+                .unwrap_or(now + Duration::from_secs(1 << 30)),
+            asked: asked.to_owned(),
+            names: RefCell::new(names),
+            kinds,
+            questions: RefCell::default(),
+            found: RefCell::default(),
+            trouble: RefCell::default(),
+            ready: Cell::default(),
+            done: Cell::new(Some(done)),
+        });
+        let arg = Rc::as_ptr(&job).cast_mut().cast::<c_void>();
+        // SAFETY: the base is alive. The event goes when the job ends, at the latest with the base;
+        // until then the resolver has a count on it.
+        unsafe { job.event.set(raw_base, on_event, arg)? };
+        let weak: Weak<dyn Live> = Rc::downgrade(&(job.clone() as Rc<dyn Live>));
+        let key = base.inner().add_object(weak);
+        let job_key = job.resolver.jobs.borrow_mut().insert(job.clone());
+        job.keys.set((key, job_key));
+        match ready {
+            Some(result) => job.conclude(result, false),
+            None => {
+                job.event.trigger_after(patience);
+                job.next(false);
+            }
+        }
+        Ok(Lookup { job: Some(job) })
+    }
+
+    /// Asks for the next name.
+    fn next(self: &Rc<Self>, in_loop: bool) {
+        loop {
+            let Some(name) = self.names.borrow_mut().pop_front() else {
+                let trouble = self.trouble.take();
+                let none = || LookupError::new(&*self.asked, Cause::NoSuchName);
+                return self.conclude(Err(trouble.unwrap_or_else(none)), in_loop);
+            };
+            if let Err(why) = self.resolver.begin_servers() {
+                let error = LookupError::new(&*self.asked, Cause::NoServer).because(why);
+                return self.conclude(Err(error), in_loop);
+            }
+            for &kind in &self.kinds {
+                self.ask(kind, &name);
+            }
+            self.found.borrow_mut().name = name;
+            if !self.questions.borrow().is_empty() {
+                return;
+            }
+            if self.is_settled() {
+                return self.settle(in_loop);
+            }
+        }
+    }
+
+    fn ask(self: &Rc<Self>, kind: Kind, name: &str) {
+        match Question::ask(&self.resolver, self, kind, name) {
+            Ok(question) => self.questions.borrow_mut().push(question),
+            Err(reply) => self.take(reply),
+        }
+    }
+
+    /// One of its questions has an answer.
+    pub(super) fn answered(self: &Rc<Self>, question: &Rc<Question>, reply: Reply) {
+        self.questions
+            .borrow_mut()
+            .retain(|other| !Rc::ptr_eq(other, question));
+        let plain = match question.kind {
+            Kind::CanonicalIpv4 => Some(Kind::Ipv4),
+            Kind::CanonicalIpv6 => Some(Kind::Ipv6),
+            _ => None,
+        };
+        match (plain, &reply.records) {
+            // C has not told what went wrong; perhaps nothing but the canonical name.
+            (Some(plain), Err(cause)) if *cause != Cause::NoSuchName => {
+                let name = self.found.borrow().name.clone();
+                self.ask(plain, &name);
+            }
+            _ => self.take(reply),
+        }
+        if !self.questions.borrow().is_empty() {
+            if !self.found.borrow().is_empty() {
+                // The rest has a while yet.
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                let delay = self.resolver.settings().family_delay;
+                self.event.trigger_after(delay.min(left));
+            }
+        } else if self.is_settled() {
+            self.settle(true);
+        } else {
+            self.next(true);
+        }
+    }
+
+    /// Notes an answer.
+    fn take(&self, reply: Reply) {
+        let mut found = self.found.borrow_mut();
+        match reply.records {
+            Ok(records) => {
+                match records {
+                    Records::Ipv4(list) => found.ipv4 = list,
+                    Records::Ipv6(list) => found.ipv6 = list,
+                    Records::Names(list) => found.names = list,
+                }
+                found.ttl = match (found.ttl, reply.ttl) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+                found.canonical = found.canonical.take().or(reply.canonical);
+            }
+            Err(cause) => {
+                let mut trouble = self.trouble.borrow_mut();
+                let worse = |old: &LookupError| rank(cause) > rank(old.cause());
+                if trouble.as_ref().is_none_or(worse) {
+                    *trouble = Some(LookupError::new(&*self.asked, cause).with_ttl(reply.ttl));
+                }
+            }
+        }
+    }
+
+    /// Whether no other name is to be tried.
+    fn is_settled(&self) -> bool {
+        let trouble = self.trouble.borrow();
+        let cause = trouble.as_ref().map(LookupError::cause);
+        !self.found.borrow().is_empty()
+            || matches!(
+                cause,
+                Some(Cause::TimedOut | Cause::Truncated | Cause::OutOfMemory)
+            )
+    }
+
+    fn settle(self: &Rc<Self>, in_loop: bool) {
+        let found = self.found.take();
+        let result = match found.is_empty() {
+            false => Ok(found),
+            true => {
+                let trouble = self.trouble.take();
+                Err(trouble.unwrap_or_else(|| LookupError::new(&*self.asked, Cause::TimedOut)))
+            }
+        };
+        self.conclude(result, in_loop);
+    }
+
+    /// The result: for the closure now, or when the loop is back.
+    fn conclude(self: &Rc<Self>, result: Result<Found, LookupError>, in_loop: bool) {
+        if in_loop {
+            return self.deliver(result);
+        }
+        self.cancel_questions();
+        self.ready.set(Some(result));
+        self.event.trigger();
+    }
+
+    /// Ends it with an error, from wherever.
+    pub(super) fn fail(self: &Rc<Self>, cause: Cause) {
+        let error = LookupError::new(&*self.asked, cause);
+        self.conclude(Err(error), false);
+    }
+
+    fn deliver(&self, result: Result<Found, LookupError>) {
+        let Some(done) = self.end() else { return };
+        let base = self.resolver.base.inner();
+        base.count_callback();
+        base.guard(|| done(result));
+    }
+
+    /// The event has fired.
+    fn on_event(self: &Rc<Self>) {
+        match self.ready.take() {
+            Some(result) => self.deliver(result),
+            // What there is, if there is any.
+            None => {
+                self.trouble.take();
+                self.settle(true);
+            }
+        }
+    }
+
+    fn cancel_questions(&self) {
+        let questions = self.questions.take();
+        for question in questions {
+            question.cancel();
+        }
+    }
+
+    /// Nothing of it is left but the closure, which is given back.
+    fn end(&self) -> Option<Done> {
+        let done = self.done.take();
+        self.event.free();
+        self.cancel_questions();
+        let (key, job_key) = self.keys.replace((usize::MAX, usize::MAX));
+        let job = self.resolver.jobs.borrow_mut().try_remove(job_key);
+        let object = self.resolver.base.inner().remove_object(key);
+        drop((job, object));
+        done
+    }
+}
+
+impl Live for Job {
+    fn kind(&self) -> base::Kind {
+        base::Kind::Lookup
+    }
+
+    fn close(&self) {
+        drop(self.end());
+    }
+
+    fn clear(&self) {}
+}
+
+unsafe extern "C" fn on_event(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
+    // SAFETY: `arg` is the job, on which the resolver has a count while the event is there.
+    let job = unsafe { retain::<Job>(arg) };
+    let base = job.resolver.base.inner().clone();
+    base.guard(|| {
+        job.on_event();
+        drop(job);
+    });
+}
+
+/// A lookup under way. Dropping it cancels it: its closure is dropped and not called.
+#[doc(alias = "evdns_request")]
+#[doc(alias = "evdns_getaddrinfo_request")]
+#[must_use = "dropping it cancels the lookup; `detach` lets it go on"]
+pub struct Lookup {
+    /// Empty only while it is detached or cancelled.
+    job: Option<Rc<Job>>,
+}
+
+impl Lookup {
+    /// Lets it go on by itself, until it has an answer or the resolver is closed.
+    pub fn detach(mut self) {
+        self.job.take();
+    }
+
+    /// Cancels it with [`Cause::Cancelled`], which the loop tells its closure; dropping it tells
+    /// nobody. Too late, it does nothing.
+    #[doc(alias = "evdns_cancel_request")]
+    #[doc(alias = "evdns_getaddrinfo_cancel")]
+    pub fn cancel(mut self) {
+        if let Some(job) = self.job.take() {
+            job.fail(Cause::Cancelled);
+        }
+    }
+
+    /// Whether its closure was called, or will not be any more.
+    pub fn is_done(&self) -> bool {
+        self.job.as_ref().is_none_or(|job| job.is_done())
+    }
+}
+
+impl Job {
+    fn is_done(&self) -> bool {
+        self.keys.get().0 == usize::MAX
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        if let Some(job) = &self.job {
+            drop(job.end());
+        }
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.job.as_ref().map(|job| &job.asked);
+        f.debug_struct("Lookup")
+            .field("name", &name)
+            .field("done", &self.is_done())
+            .finish()
+    }
+}

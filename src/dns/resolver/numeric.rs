@@ -1,0 +1,156 @@
+//! Hosts and services that are numbers, and what a socket for them is like.
+
+use super::ResolverRef;
+use super::lookup::{Found, Plan};
+use super::question::Kind;
+use crate::dns::{Cause, LookupError};
+use crate::error::Error;
+use crate::util::{self, AddrHints, AddrInfo};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+/// The address that a host is, in one of the forms that libevent and the system take.
+pub(super) fn address(host: &str) -> Option<IpAddr> {
+    // The usual forms first: this is for every lookup.
+    if let Ok(address) = host.parse() {
+        return Some(address);
+    }
+    // A name has something else in it than what numbers are made of.
+    let numeric = |byte: u8| byte.is_ascii_hexdigit() || b".:%xX".contains(&byte);
+    if !host.bytes().all(numeric) && !host.contains('%') {
+        return None;
+    }
+    let hints = AddrHints::new().tcp().numeric_host();
+    let found = util::getaddrinfo(Some(host), None, hints).ok()?;
+    Some(found.first()?.address.ip())
+}
+
+/// What makes an [`AddrInfo`] of an address: a port, and the kinds of sockets.
+pub(super) struct Sockets {
+    /// With any address.
+    patterns: Vec<AddrInfo>,
+    /// Whether each pattern is an answer as it stands.
+    complete: bool,
+}
+
+impl Sockets {
+    pub(super) fn of(&self, found: &mut Found) -> Vec<AddrInfo> {
+        if self.complete {
+            return self.patterns.clone();
+        }
+        let v6 = found.ipv6.drain(..).map(IpAddr::V6);
+        let v4 = found.ipv4.drain(..).map(IpAddr::V4);
+        let with = |ip: IpAddr| {
+            self.patterns.iter().map(move |pattern| AddrInfo {
+                address: SocketAddr::new(ip, pattern.address.port()),
+                ..*pattern
+            })
+        };
+        v6.chain(v4).flat_map(with).collect()
+    }
+}
+
+impl ResolverRef {
+    /// How a host and a service are found.
+    pub(super) fn address_plan(
+        &self,
+        host: Option<&str>,
+        service: Option<&str>,
+        hints: AddrHints,
+    ) -> (Plan, Sockets) {
+        let name = host.or(service).unwrap_or_default();
+        // Numbers, and services by name, which are in a file.
+        let number = match host {
+            Some(host) => util::getaddrinfo(Some(host), service, hints.numeric_host()),
+            None => util::getaddrinfo(None, service, hints),
+        };
+        let is_name = |error: &Error| matches!(error, Error::Lookup { code, .. } if *code == libc::EAI_NONAME);
+        match (host, number) {
+            (_, Ok(patterns)) => {
+                let complete = Sockets {
+                    patterns,
+                    complete: true,
+                };
+                (Plan::Known(Ok(Found::default_named(name))), complete)
+            }
+            (Some(host), Err(error)) if is_name(&error) && !hints.is_numeric_host() => {
+                self.name_plan(host, service, hints)
+            }
+            (_, Err(error)) => (failed(name, &error), Sockets::none()),
+        }
+    }
+
+    fn name_plan(&self, host: &str, service: Option<&str>, hints: AddrHints) -> (Plan, Sockets) {
+        let (ipv4, ipv6) = hints.families();
+        let placeholder = if ipv4 { "0.0.0.0" } else { "::" };
+        let patterns = match util::getaddrinfo(
+            Some(placeholder),
+            service,
+            hints.numeric_host().for_pattern(),
+        ) {
+            Ok(patterns) => patterns,
+            Err(error) => return (failed(host, &error), Sockets::none()),
+        };
+        let sockets = Sockets {
+            patterns,
+            complete: false,
+        };
+        let (has_ipv4, has_ipv6) = match hints.wants_configured_families() {
+            true => (has_route("192.0.2.1:53"), has_route("[2001:db8::1]:53")),
+            false => (true, true),
+        };
+        let mut plan = self.plan(host, ipv4 && has_ipv4, ipv6 && has_ipv6);
+        if let Plan::Ask { kinds, .. } = &mut plan {
+            if kinds.is_empty() {
+                let error = LookupError::new(host, Cause::NoData);
+                let error = error.because("this machine has no address of that family");
+                return (Plan::Known(Err(error)), sockets);
+            }
+            if hints.wants_canonical_name() {
+                for kind in kinds {
+                    *kind = match *kind {
+                        Kind::Ipv4 => Kind::CanonicalIpv4,
+                        Kind::Ipv6 => Kind::CanonicalIpv6,
+                        other => other,
+                    };
+                }
+            }
+        }
+        (plan, sockets)
+    }
+}
+
+impl Sockets {
+    fn none() -> Self {
+        Sockets {
+            patterns: Vec::new(),
+            complete: true,
+        }
+    }
+}
+
+impl Found {
+    fn default_named(name: &str) -> Self {
+        Found {
+            name: name.to_owned(),
+            ..Found::default()
+        }
+    }
+}
+
+fn failed(name: &str, error: &Error) -> Plan {
+    let why = match error {
+        Error::Lookup { why, .. } => why.clone(),
+        other => other.to_string(),
+    };
+    Plan::Known(Err(LookupError::new(name, Cause::BadName).because(why)))
+}
+
+/// Whether a datagram could be sent there; none is.
+fn has_route(address: &str) -> bool {
+    let any = if address.starts_with('[') {
+        "[::]:0"
+    } else {
+        "0.0.0.0:0"
+    };
+    UdpSocket::bind(any).is_ok_and(|socket| socket.connect(address).is_ok())
+}

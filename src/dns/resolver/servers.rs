@@ -1,0 +1,318 @@
+//! Whom C asks.
+//!
+//! C watches the sockets of its name servers, probes those that failed by asking them for
+//! `google.com`, and holds the loop with both; freeing a server while such a probe is about to be
+//! answered is a use of freed memory. So C has servers only while there are questions: the first
+//! one brings them, the last one takes them away, and with them all that C thought of them. C is
+//! told to probe after an hour, and has none for that long: a timer of ours gives the servers
+//! another chance instead.
+
+use super::{Config, ResolverRef};
+use crate::callback::retain;
+use crate::dns::name;
+use crate::error::{Error, Result};
+use crate::ffi;
+use crate::util::socket_addr;
+use socket2::SockAddr;
+use std::cell::Cell;
+use std::ffi::CString;
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::raw::{c_int, c_short, c_void};
+use std::time::Duration;
+
+/// When C would probe: as late as it can.
+const PROBE: &str = "3600";
+/// The bounds of `Config::retry_failed`; well before a probe.
+const RENEW: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1800));
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Whether C has servers.
+    there: Cell<bool>,
+    suspended: Cell<bool>,
+    /// Whether C code uses the C object too.
+    shared: Cell<bool>,
+    /// Which one is asked first.
+    first: Cell<usize>,
+    /// Whether a question had to be sent more than once since C has servers.
+    slow: Cell<bool>,
+}
+
+/// Whether C can work by it.
+pub(super) fn check(config: &Config) -> Result<()> {
+    let timeout = Duration::from_millis(1)..=Duration::from_secs(3600);
+    if !timeout.contains(&config.timeout) {
+        let why = format!("{:?} is not between 1 ms and an hour", config.timeout);
+        return Err(Error::invalid("timeout", why));
+    }
+    if config.family_delay > Duration::from_secs(3600) {
+        return Err(Error::invalid("family_delay", "it is more than an hour"));
+    }
+    if config.deadline.is_zero() {
+        return Err(Error::invalid("deadline", "no time is no lookup"));
+    }
+    for domain in &config.search {
+        let domain = domain.trim_matches('.');
+        if domain.is_empty() {
+            continue;
+        }
+        name::check(domain)
+            .map_err(|why| Error::invalid("search", format!("{domain:?}: {why}")))?;
+    }
+    for server in &config.servers {
+        if server.port() == 0 {
+            let why = format!("{server}: nobody can be asked there");
+            return Err(Error::invalid("servers", why));
+        }
+    }
+    for (what, size) in [
+        ("receive_buffer", config.receive_buffer),
+        ("send_buffer", config.send_buffer),
+    ] {
+        if size.is_some_and(|size| size == 0 || c_int::try_from(size).is_err()) {
+            return Err(Error::invalid(what, "the system takes 1 to 2^31 - 1 bytes"));
+        }
+    }
+    if config.edns_size.is_some() && !cfg!(libevent_2_2) {
+        let why = "only libevent 2.2 and later know EDNS";
+        return Err(Error::invalid("edns_size", why));
+    }
+    Ok(())
+}
+
+impl ResolverRef {
+    /// Tells C all of the configuration but the servers.
+    pub(super) fn set_options(&self) {
+        let config = self.settings();
+        let seconds = |duration: Duration| format!("{:.6}", duration.as_secs_f64());
+        self.set_option(c"timeout:", seconds(config.timeout));
+        self.set_option(c"attempts:", config.attempts.max(1).to_string());
+        self.set_option(c"max-timeouts:", config.max_timeouts.max(1).to_string());
+        self.set_option(c"max-inflight:", config.max_in_flight.max(1).to_string());
+        let randomize = u8::from(config.randomize_case);
+        self.set_option(c"randomize-case:", randomize.to_string());
+        self.set_option(c"initial-probe-timeout:", PROBE.to_owned());
+        let skew = config.family_delay.max(Duration::from_millis(1));
+        self.set_option(c"getaddrinfo-allow-skew:", seconds(skew));
+        // Zero stands for the system's own size, and is where C begins.
+        let size = |size: Option<u32>| size.unwrap_or(0).to_string();
+        self.set_option(c"so-rcvbuf:", size(config.receive_buffer));
+        self.set_option(c"so-sndbuf:", size(config.send_buffer));
+        if let Some(address) = config.bind {
+            // C takes no port 0, but one that is missing.
+            let text = match address.port() {
+                0 => address.ip().to_string(),
+                _ => address.to_string(),
+            };
+            self.set_option(c"bind-to:", text);
+        }
+        #[cfg(libevent_2_2)]
+        self.set_option(
+            c"edns-udp-size:",
+            config.edns_size.unwrap_or(512).to_string(),
+        );
+        if self.servers.shared.get() {
+            self.share_search();
+        }
+    }
+
+    fn set_option(&self, name: &std::ffi::CStr, value: String) {
+        let value = CString::new(value).expect("a number or an address has no NUL");
+        // SAFETY: alive until it is closed; C strings, which are read during the call.
+        let code =
+            unsafe { ffi::evdns_base_set_option(self.raw.get(), name.as_ptr(), value.as_ptr()) };
+        debug_assert_eq!(code, 0, "{name:?} {value:?}");
+    }
+
+    /// Lets C have its servers, if it has none. Otherwise why nobody can be asked.
+    pub(super) fn begin_servers(&self) -> Result<(), String> {
+        let state = &self.servers;
+        if self.foreign || state.there.get() || state.suspended.get() {
+            return Ok(());
+        }
+        let config = self.settings();
+        let servers = &config.servers;
+        if servers.is_empty() {
+            return Err(String::new());
+        }
+        let mut failure = String::new();
+        for index in 0..servers.len() {
+            // C asks the one that was added first, then the others in the reverse order.
+            let index = (servers.len() - index) % servers.len();
+            let server = servers[(index + state.first.get()) % servers.len()];
+            match self.add_server(server) {
+                Ok(()) => state.there.set(true),
+                Err(error) => failure = format!("{server}: {error}"),
+            }
+        }
+        if !state.there.get() {
+            return Err(failure);
+        }
+        let (least, most) = RENEW;
+        self.renew
+            .trigger_after(config.retry_failed.clamp(least, most));
+        Ok(())
+    }
+
+    fn add_server(&self, mut server: SocketAddr) -> io::Result<()> {
+        // "Any" stands for this machine, as everywhere; but what answers has an address.
+        match server.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => server.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => server.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        let address = SockAddr::from(server);
+        // SAFETY: alive until it is closed; the address is as long as it says, and copied.
+        let code = unsafe {
+            ffi::evdns_base_nameserver_sockaddr_add(
+                self.raw.get(),
+                address.as_ptr().cast(),
+                address.len() as _,
+                0,
+            )
+        };
+        match code {
+            // 3: it is there already.
+            0 | 3 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Takes C's servers away; questions that C has wait.
+    pub(super) fn end_servers(&self) {
+        let state = &self.servers;
+        if self.foreign || !state.there.replace(false) {
+            return;
+        }
+        self.renew.stop();
+        if state.slow.take() {
+            state.first.set(state.first.get().wrapping_add(1));
+        }
+        // SAFETY: alive until it is closed, and then until its servers are gone. No server has been
+        // there for an hour, so none is being probed.
+        unsafe { ffi::evdns_base_clear_nameservers_and_suspend(self.raw.get()) };
+    }
+
+    /// Lets C begin anew with the servers, if it has any.
+    pub(super) fn renew_servers(&self) {
+        if self.servers.there.get() {
+            self.end_servers();
+            self.go_on();
+        }
+    }
+
+    /// Lets C ask what waits.
+    fn go_on(&self) {
+        if self.begin_servers().is_ok() && !self.servers.suspended.get() {
+            // SAFETY: alive until it is closed.
+            unsafe { ffi::evdns_base_resume(self.raw.get()) };
+        }
+    }
+
+    /// A question has been answered, or not, after this time.
+    pub(super) fn note(&self, took: Duration) {
+        if took >= self.settings().timeout {
+            self.servers.slow.set(true);
+        }
+    }
+
+    /// C has no question left.
+    pub(super) fn rest(&self) {
+        if !self.servers.shared.get() {
+            self.end_servers();
+        }
+    }
+
+    /// Asks nobody until [`resume`](Self::resume). Lookups wait, as long as their deadline lets
+    /// them; sockets are closed.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when it is closed, [`Error::Invalid`] for one that asks through C's own
+    /// `evdns_base`.
+    #[doc(alias = "evdns_base_clear_nameservers_and_suspend")]
+    pub fn suspend(&self) -> Result<()> {
+        self.check_own()?;
+        self.servers.suspended.set(true);
+        self.end_servers();
+        Ok(())
+    }
+
+    /// Asks again, first of all what has been waiting.
+    ///
+    /// # Errors
+    /// As [`suspend`](Self::suspend).
+    #[doc(alias = "evdns_base_resume")]
+    pub fn resume(&self) -> Result<()> {
+        self.check_own()?;
+        self.servers.suspended.set(false);
+        if self.asked.get() > 0 || self.servers.shared.get() {
+            self.go_on();
+        }
+        Ok(())
+    }
+
+    /// Whether it waits for [`resume`](Self::resume).
+    pub fn is_suspended(&self) -> bool {
+        self.servers.suspended.get()
+    }
+
+    pub(super) fn check_own(&self) -> Result<()> {
+        if self.closed.get() {
+            return Err(Error::Closed { what: "resolver" });
+        }
+        if self.foreign {
+            let why = "its name servers and options are set through C's own evdns_base";
+            return Err(Error::invalid("resolver", why));
+        }
+        Ok(())
+    }
+
+    pub(super) fn share_with_c(&self) {
+        if !self.servers.shared.replace(true) {
+            self.share_search();
+            // C code finds out by itself when there is nobody to ask.
+            let _ = self.begin_servers();
+        }
+    }
+
+    fn share_search(&self) {
+        let config = self.settings();
+        let raw = self.raw.get();
+        // SAFETY: alive until it is closed; C copies the names.
+        unsafe {
+            ffi::evdns_base_search_clear(raw);
+            // C looks at the last one first.
+            for domain in config.search.iter().rev() {
+                if let Ok(domain) = CString::new(domain.as_str()) {
+                    ffi::evdns_base_search_add(raw, domain.as_ptr());
+                }
+            }
+            ffi::evdns_base_search_ndots_set(raw, config.ndots.into());
+        }
+    }
+
+    pub(super) fn servers_of_c(&self) -> Vec<SocketAddr> {
+        let raw = self.raw.get();
+        // SAFETY: alive until it is closed. C writes no more than it is told there is room for.
+        unsafe {
+            (0..ffi::evdns_base_count_nameservers(raw))
+                .filter_map(|index| {
+                    let mut storage: libc::sockaddr_storage = zeroed();
+                    let room = size_of::<libc::sockaddr_storage>();
+                    let out = (&raw mut storage).cast::<ffi::sockaddr>();
+                    let length = ffi::evdns_base_get_nameserver_addr(raw, index, out, room as _);
+                    socket_addr(out, usize::try_from(length).ok()?.min(room))
+                })
+                .collect()
+        }
+    }
+}
+
+/// C calls this when the time of servers that failed is over.
+pub(super) unsafe extern "C" fn on_renew(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
+    // SAFETY: `arg` is the resolver, which frees this event before it goes.
+    let resolver = unsafe { retain::<ResolverRef>(arg) };
+    resolver.renew_servers();
+}
