@@ -11,6 +11,7 @@ use crate::ffi;
 use crate::sync::lock;
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::fmt;
 use std::os::raw::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::abort;
@@ -54,7 +55,17 @@ struct Hook<T> {
     hook: T,
 }
 
-static LOGGER: Mutex<Option<Hook<Sender<Item>>>> = Mutex::new(None);
+/// Where messages of one source go: to the thread of a logger, if there is one.
+pub(crate) struct Sink {
+    logger: Mutex<Option<Hook<Sender<Item>>>>,
+    /// Tells C to call us, or to go its own way.
+    connect: fn(bool),
+}
+
+static LOGGER: Sink = Sink::new(|on| {
+    // SAFETY: the function lives for ever; NULL brings back libevent's own way.
+    unsafe { ffi::event_set_log_callback(on.then_some(on_log as _)) };
+});
 static FATAL: Mutex<Option<Hook<FatalHook>>> = Mutex::new(None);
 
 thread_local! {
@@ -68,7 +79,7 @@ thread_local! {
 #[must_use = "dropping it takes the hook away"]
 pub struct HookGuard {
     id: u64,
-    logger: Option<JoinHandle<()>>,
+    logger: Option<(&'static Sink, JoinHandle<()>)>,
 }
 
 impl HookGuard {
@@ -80,13 +91,13 @@ impl HookGuard {
 
 impl Drop for HookGuard {
     fn drop(&mut self) {
-        let Some(logger) = self.logger.take() else {
+        let Some((sink, logger)) = self.logger.take() else {
             return drop(take(&mut lock(&FATAL), self.id));
         };
-        let mut hook = lock(&LOGGER);
+        let mut hook = lock(&sink.logger);
         if let Some(sender) = take(&mut hook, self.id) {
-            // SAFETY: NULL brings back libevent's own way. No other logger can come meanwhile.
-            unsafe { ffi::event_set_log_callback(None) };
+            // No other logger can come meanwhile.
+            (sink.connect)(false);
             drop(sender);
         }
         drop(hook);
@@ -125,26 +136,83 @@ fn next_id() -> u64 {
 /// [`Error::Os`] when the system has no thread to give.
 #[doc(alias = "event_set_log_callback")]
 pub fn set_logger(logger: impl FnMut(Level, &str) + Send + 'static) -> Result<HookGuard> {
-    let id = next_id();
-    let (sender, items) = channel();
-    let thread = thread::Builder::new()
-        .name("libevent-log".to_owned())
-        .spawn(move || handle(items, logger))
-        .map_err(|source| Error::Os {
-            op: "starting the logger's thread".to_owned(),
-            source,
-        })?;
-    let hook = Hook { id, hook: sender };
-    let mut slot = lock(&LOGGER);
-    let old = slot.replace(hook);
-    // SAFETY: the function lives for ever.
-    unsafe { ffi::event_set_log_callback(Some(on_log)) };
-    drop(slot);
-    drop(old);
-    Ok(HookGuard {
-        id,
-        logger: Some(thread),
-    })
+    LOGGER.set(logger)
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").finish_non_exhaustive()
+    }
+}
+
+impl Sink {
+    pub(crate) const fn new(connect: fn(bool)) -> Self {
+        Sink {
+            logger: Mutex::new(None),
+            connect,
+        }
+    }
+
+    pub(crate) fn set(
+        &'static self,
+        logger: impl FnMut(Level, &str) + Send + 'static,
+    ) -> Result<HookGuard> {
+        let id = next_id();
+        let (sender, items) = channel();
+        let thread = thread::Builder::new()
+            .name("libevent-log".to_owned())
+            .spawn(move || handle(items, logger))
+            .map_err(|source| Error::Os {
+                op: "starting the logger's thread".to_owned(),
+                source,
+            })?;
+        let mut slot = lock(&self.logger);
+        let old = slot.replace(Hook { id, hook: sender });
+        (self.connect)(true);
+        drop(slot);
+        drop(old);
+        Ok(HookGuard {
+            id,
+            logger: Some((self, thread)),
+        })
+    }
+
+    /// For a callback of C's: passes on what C says.
+    ///
+    /// # Safety
+    /// `message` is NULL, or a C string that lives for this call.
+    pub(crate) unsafe fn send(&self, level: Level, message: *const c_char) {
+        if message.is_null() || IS_LOGGER.get() {
+            return;
+        }
+        // libevent's callers look at it after the message.
+        let errno = ffi::EVUTIL_SOCKET_ERROR();
+        // SAFETY: the caller's promise.
+        let text = unsafe { CStr::from_ptr(message) }.to_string_lossy();
+        if let Some(logger) = &*lock(&self.logger) {
+            // It fails only when the logger's thread is gone, and nobody is left to tell.
+            let _ = logger.hook.send(Item::Message(level, text.into_owned()));
+        }
+        ffi::EVUTIL_SET_SOCKET_ERROR(errno);
+    }
+
+    fn ask_to_flush(&self) -> Option<Receiver<()>> {
+        if IS_LOGGER.get() {
+            return None;
+        }
+        let (done, handled) = channel();
+        let slot = lock(&self.logger);
+        slot.as_ref()?.hook.send(Item::Flush(done)).ok()?;
+        Some(handled)
+    }
+
+    /// Waits until the logger has handled all messages made before.
+    pub(crate) fn flush(&self) {
+        if let Some(handled) = self.ask_to_flush() {
+            // It ends when the other side is dropped.
+            let _ = handled.recv();
+        }
+    }
 }
 
 /// The logger's thread.
@@ -162,20 +230,7 @@ fn handle(items: Receiver<Item>, mut logger: impl FnMut(Level, &str)) {
 
 /// Waits until the logger has handled all messages made before.
 pub fn flush() {
-    if let Some(handled) = ask_to_flush() {
-        // It ends when the other side is dropped.
-        let _ = handled.recv();
-    }
-}
-
-fn ask_to_flush() -> Option<Receiver<()>> {
-    if IS_LOGGER.get() {
-        return None;
-    }
-    let (done, handled) = channel();
-    let slot = lock(&LOGGER);
-    slot.as_ref()?.hook.send(Item::Flush(done)).ok()?;
-    Some(handled)
+    LOGGER.flush();
 }
 
 /// Runs `hook` with libevent's error code when it finds something it cannot go on from, on a
@@ -208,24 +263,14 @@ pub fn enable_debug(on: bool) {
 }
 
 unsafe extern "C" fn on_log(severity: c_int, message: *const c_char) {
-    if message.is_null() || IS_LOGGER.get() {
-        return;
-    }
-    // libevent's callers look at it after the message.
-    let errno = ffi::EVUTIL_SOCKET_ERROR();
     let level = match severity {
         ffi::EVENT_LOG_DEBUG => Level::Debug,
         ffi::EVENT_LOG_MSG => Level::Message,
         ffi::EVENT_LOG_WARN => Level::Warning,
         _ => Level::Error,
     };
-    // SAFETY: not NULL, and a C string that lives for this call.
-    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-    if let Some(logger) = &*lock(&LOGGER) {
-        // It fails only when the logger's thread is gone, and nobody is left to tell.
-        let _ = logger.hook.send(Item::Message(level, text.into_owned()));
-    }
-    ffi::EVUTIL_SET_SOCKET_ERROR(errno);
+    // SAFETY: as C calls it.
+    unsafe { LOGGER.send(level, message) };
 }
 
 unsafe extern "C" fn on_fatal(code: c_int) {
@@ -235,7 +280,7 @@ unsafe extern "C" fn on_fatal(code: c_int) {
             wait_for(move || hook(code));
         }
         // The message that tells why comes before this call.
-        if let Some(handled) = ask_to_flush() {
+        if let Some(handled) = LOGGER.ask_to_flush() {
             let _ = handled.recv_timeout(LAST_WORDS);
         }
     });
