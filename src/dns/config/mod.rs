@@ -1,5 +1,6 @@
 //! How names are looked up, as plain data.
 
+mod file;
 mod hosts;
 mod resolv_conf;
 
@@ -111,8 +112,10 @@ impl Config {
         }
     }
 
-    /// As this system is configured: `/etc/resolv.conf` and `/etc/hosts`. Where a file is missing
-    /// or names no server, it is the server on this machine (`127.0.0.1`), and `localhost`.
+    /// As this system is configured: `/etc/resolv.conf`, as [`from_file`](Self::from_file) reads
+    /// it, or as if it were empty when it is missing; and [`Hosts::system`].
+    ///
+    /// The environment (`LOCALDOMAIN`, `RES_OPTIONS`) is not looked at.
     ///
     /// # Errors
     /// [`Error::Os`](crate::Error::Os), with the file, when one is there and cannot be read.
@@ -124,17 +127,58 @@ impl Config {
         Ok(config)
     }
 
-    /// From a file in the format of `resolv.conf(5)`; see [`parse`](Self::parse).
+    /// From a file in the format of `resolv.conf(5)`; see [`parse`](Self::parse). No file of hosts
+    /// is read.
+    ///
+    /// What it leaves open is as that page says: without a server, the one on this machine
+    /// (`127.0.0.1:53`) is asked; without a line with domains, names are looked for in the domain
+    /// of this host, which is what follows the first dot of its name.
     ///
     /// # Errors
-    /// [`Error::Os`](crate::Error::Os), with the file, when it cannot be read.
+    /// [`Error::Os`](crate::Error::Os), with the file, when it cannot be read, is not a regular
+    /// file, or has more than 1 MiB.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         resolv_conf::read(path.as_ref())
     }
 
-    /// From text in the format of `resolv.conf(5)`: `nameserver`, `domain`, `search` and `options`
-    /// (`ndots:`, `timeout:`, `attempts:`, and libevent's own such as `max-inflight:`). As
-    /// everywhere, what cannot be understood is passed over.
+    /// From text in the format of `resolv.conf(5)`, and nothing else: what it does not say is as in
+    /// [`Config::default`].
+    ///
+    /// | Line | Field |
+    /// |---|---|
+    /// | `nameserver` | `servers`, each once: an IP address, also with a zone (`fe80::1%eth0`) or a port (`192.0.2.1:5353`, `[::1]:5353`) |
+    /// | `search`, `domain` | `search`, by the last of these lines; `search .` says that there is none |
+    /// | `options` | as below; one that is given again counts as it is given last |
+    ///
+    /// | Option | Field |
+    /// |---|---|
+    /// | `ndots:` | `ndots`, 15 at most |
+    /// | `timeout:` | `timeout` in seconds, also `0.5`; 30 at most |
+    /// | `attempts:` | `attempts`, 1 to 255 |
+    /// | `max-timeouts:` | `max_timeouts`, 1 to 255 |
+    /// | `max-inflight:` | `max_in_flight`, 1 to 65,000 |
+    /// | `initial-probe-timeout:` | `retry_failed` in seconds, half an hour at most |
+    /// | `getaddrinfo-allow-skew:` | `family_delay` in seconds, an hour at most |
+    /// | `randomize-case:` | `randomize_case`, 0 or 1 |
+    /// | `bind-to:` | `bind`, an IP address with or without a port |
+    /// | `so-rcvbuf:`, `so-sndbuf:` | `receive_buffer`, `send_buffer` in bytes; 0 leaves it to the system |
+    /// | `edns-udp-size:` | `edns_size` in bytes, 512 at least; `edns0` alone stands for 1200. libevent 2.2 and later |
+    ///
+    /// A number that is too large or too small counts as the nearest one that is not. What follows a
+    /// `#` or `;` at the beginning of a word is a comment. As everywhere, what cannot be understood is
+    /// passed over, be it a line, a word or an option.
+    ///
+    /// ```
+    /// use libevent2::dns::Config;
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::parse("nameserver 192.0.2.53\noptions timeout:1 ndots:2");
+    /// assert_eq!(config.servers, ["192.0.2.53:53".parse().unwrap()]);
+    /// assert_eq!(config.timeout, Duration::from_secs(1));
+    /// assert_eq!(config.ndots, 2);
+    /// assert_eq!(config.attempts, 3);
+    /// ```
+    #[doc(alias = "evdns_base_set_option")]
     pub fn parse(text: &str) -> Self {
         resolv_conf::parse(text)
     }
