@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod common;
+#[path = "dns_config/c.rs"]
+mod c;
 #[path = "dns_config/hosts.rs"]
 mod hosts;
 #[path = "dns_config/options.rs"]
