@@ -2,9 +2,9 @@
 
 #![cfg(unix)]
 
-mod common;
 #[path = "dns_config/c.rs"]
 mod c;
+mod common;
 #[path = "dns_config/hosts.rs"]
 mod hosts;
 #[path = "dns_config/options.rs"]
