@@ -151,8 +151,10 @@ impl ResolverRef {
             return Err(failure);
         }
         let (least, most) = RENEW;
-        self.renew
-            .trigger_after(config.retry_failed.clamp(least, most));
+        // Questions that are under way begin anew then: not before one can have been given up.
+        let patience = config.timeout * (u32::from(config.attempts.max(1)) + 1);
+        let delay = config.retry_failed.max(patience).clamp(least, most);
+        self.renew.trigger_after(delay);
         Ok(())
     }
 
