@@ -1,0 +1,105 @@
+//! What the ported cases of regress_dns share.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use crate::dns_common::{A, NameServer, Query};
+use libevent2::dns::{Answer, Cause, Config, LookupError};
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// What the closure of one lookup got.
+pub struct Got<T>(Rc<RefCell<Vec<Result<Answer<T>, LookupError>>>>);
+
+impl<T: 'static> Got<T> {
+    pub fn nothing() -> Self {
+        Got(Rc::default())
+    }
+
+    /// A closure for a lookup.
+    pub fn note(&self) -> impl FnOnce(Result<Answer<T>, LookupError>) + 'static {
+        let got = Rc::clone(&self.0);
+        move |found| got.borrow_mut().push(found)
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// Whether the closure is gone, called or not.
+    pub fn is_dropped(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+
+    /// What it got, which it did once.
+    #[track_caller]
+    pub fn once(&self) -> Result<Answer<T>, LookupError> {
+        let mut got = self.0.take();
+        assert_eq!(got.len(), 1, "the closure is called once");
+        assert!(self.is_dropped());
+        got.remove(0)
+    }
+
+    #[track_caller]
+    pub fn records(&self) -> Vec<T> {
+        match self.once() {
+            Ok(answer) => answer.records,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn error(&self) -> LookupError {
+        match self.once() {
+            Ok(answer) => panic!("{} was found", answer.name),
+            Err(error) => error,
+        }
+    }
+
+    #[track_caller]
+    pub fn cause(&self) -> Cause {
+        self.error().cause()
+    }
+}
+
+/// Asks this server, and else does what C does without being told more.
+pub fn asking(server: &NameServer) -> Config {
+    Config::with_servers([server.address()])
+}
+
+/// What a server of the regress suite has for a name.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry {
+    A(Ipv4Addr),
+    Code(u16),
+    /// With a record in the authority section that says how long that is so.
+    CodeFor(u16, u32),
+}
+
+/// A name server that knows a table; `*` is any name. It fails the test that asks for another.
+pub fn table_server(table: &'static [(&str, Entry)]) -> NameServer {
+    NameServer::start(move |query| Some(look_up(table, query).bytes()))
+}
+
+pub fn look_up(table: &[(&str, Entry)], query: &Query) -> crate::dns_common::Message {
+    let row = table
+        .iter()
+        .find(|(name, _)| *name == "*" || *name == query.name);
+    let (_, entry) = row.unwrap_or_else(|| panic!("{query:?}"));
+    match *entry {
+        Entry::A(ip) if query.kind == A => query.reply().a(&query.exact, 100, ip),
+        Entry::A(_) => query.reply(),
+        Entry::Code(code) => query.reply().code(code),
+        Entry::CodeFor(code, ttl) => query.reply().code(code).soa("example.com", ttl, 3600),
+    }
+}
+
+/// What the cases about one server ask for, and what it has.
+pub const FOOF: &str = "foof.example.com";
+pub const FOOF_IP: Ipv4Addr = Ipv4Addr::new(240, 15, 240, 15);
+pub const FOOF_TABLE: &[(&str, Entry)] = &[(FOOF, Entry::A(FOOF_IP))];
