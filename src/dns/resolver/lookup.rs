@@ -17,6 +17,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 pub(super) type Done = Box<dyn FnOnce(Result<Found, LookupError>) -> Outcome>;
+type Early = Box<dyn FnOnce(Vec<IpAddr>)>;
 
 /// What was found so far.
 #[derive(Default)]
@@ -42,6 +43,13 @@ impl Found {
             }
         }
         found
+    }
+
+    /// IPv6 first.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        let ipv6 = self.ipv6.iter().copied().map(IpAddr::V6);
+        let ipv4 = self.ipv4.iter().copied().map(IpAddr::V4);
+        ipv6.chain(ipv4).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -185,6 +193,8 @@ pub(super) struct Job {
     /// What has gone wrong, the worst of it.
     trouble: RefCell<Option<LookupError>>,
     ready: Cell<Option<Result<Found, LookupError>>>,
+    /// Who wants to hear of one family's addresses while the other one's are awaited.
+    early: Cell<Option<Early>>,
     done: Cell<Option<Done>>,
 }
 
@@ -217,6 +227,7 @@ impl Job {
             found: RefCell::default(),
             trouble: RefCell::default(),
             ready: Cell::default(),
+            early: Cell::default(),
             done: Cell::new(Some(done)),
         });
         let arg = Rc::as_ptr(&job).cast_mut().cast::<c_void>();
@@ -289,6 +300,10 @@ impl Job {
         }
         if !self.questions.borrow().is_empty() {
             if !self.found.borrow().is_empty() {
+                if let Some(early) = self.early.take() {
+                    let addresses = self.found.borrow().addresses();
+                    return early(addresses);
+                }
                 // The rest has a while yet.
                 let left = self.deadline.saturating_duration_since(Instant::now());
                 let delay = self.resolver.settings().family_delay;
@@ -395,6 +410,7 @@ impl Job {
     /// Nothing of it is left but the closure, which is given back.
     fn end(&self) -> Option<Done> {
         let done = self.done.take();
+        drop(self.early.take());
         self.event.free();
         self.cancel_questions();
         let (key, job_key) = self.keys.replace((usize::MAX, usize::MAX));
@@ -449,6 +465,14 @@ impl Lookup {
     pub fn cancel(mut self) {
         if let Some(job) = self.job.take() {
             job.fail(Cause::Cancelled);
+        }
+    }
+
+    /// Lets `early` hear of one family's addresses when the other one's are not there yet. They
+    /// are then waited for until the deadline.
+    pub(super) fn tell_early(&self, early: impl FnOnce(Vec<IpAddr>) + 'static) {
+        if let Some(job) = &self.job {
+            job.early.set(Some(Box::new(early)));
         }
     }
 

@@ -111,6 +111,12 @@ impl Resolver {
         }
     }
 
+    /// Takes it from the list of the base's objects: whoever has it drops it before the base goes.
+    pub(crate) fn hide(&self) {
+        let base = self.base.inner();
+        drop(base.remove_object(self.key.replace(usize::MAX)));
+    }
+
     /// A count on what is behind it.
     pub(crate) fn node(&self) -> &Rc<ResolverRef> {
         let node = self.node.as_ref();
@@ -205,7 +211,7 @@ impl ResolverRef {
         }
     }
 
-    fn rc(&self) -> Rc<Self> {
+    pub(crate) fn rc(&self) -> Rc<Self> {
         let rc = self.me.upgrade();
         rc.expect("whoever holds a reference holds a count")
     }
@@ -266,11 +272,28 @@ impl ResolverRef {
     ) -> Result<Lookup> {
         let plan = self.plan(host, true, true);
         self.start(host, plan, callback, |found| {
-            found.answer(|found| {
-                let v6 = found.ipv6.drain(..).map(IpAddr::V6);
-                v6.chain(found.ipv4.drain(..).map(IpAddr::V4)).collect()
-            })
+            found.answer(|found| found.addresses())
         })
+    }
+
+    /// As [`lookup_host`](Self::lookup_host), with a choice of families, for who can do with the
+    /// one that is there: `early` gets its addresses at once when the other one's are awaited,
+    /// which go to `callback`, with the first ones, as late as they come.
+    ///
+    /// Two lookups would be something else: with a search list each may find another host.
+    pub(crate) fn lookup_addresses(
+        &self,
+        host: &str,
+        (ipv4, ipv6): (bool, bool),
+        early: impl FnOnce(Vec<IpAddr>) + 'static,
+        callback: impl FnOnce(Result<Answer<IpAddr>, LookupError>) + 'static,
+    ) -> Result<Lookup> {
+        let plan = self.plan(host, ipv4, ipv6);
+        let lookup = self.start(host, plan, callback, |found| {
+            found.answer(|found| found.addresses())
+        })?;
+        lookup.tell_early(early);
+        Ok(lookup)
     }
 
     /// Looks up the IPv4 addresses of a host (its `A` records).
