@@ -76,6 +76,10 @@ pub enum Error {
         why: String,
     },
 
+    /// A name could not be turned into an address by a [`dns::Resolver`](crate::dns::Resolver).
+    #[error(transparent)]
+    Dns(#[from] crate::dns::LookupError),
+
     /// A callback returned an error and no error handler was set.
     #[error("a callback failed: {0}")]
     Callback(#[source] BoxError),

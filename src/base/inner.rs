@@ -3,10 +3,12 @@
 
 use super::remote;
 use crate::callback::{CallbackResult, Failure};
+#[cfg(unix)]
+use crate::dns::ResolverRef;
 use crate::error::{BoxError, Error, Result};
 use crate::ffi;
 #[cfg(unix)]
-use crate::stream::FlushQueue;
+use crate::stream::{FlushQueue, SharedResolver};
 use crate::{Kind, LoopHandle, later};
 use slab::Slab;
 use std::any::Any;
@@ -69,6 +71,8 @@ pub(crate) struct Inner {
     orphan: Cell<*mut ffi::event_base>,
     #[cfg(unix)]
     flush_queue: OnceCell<FlushQueue>,
+    #[cfg(unix)]
+    resolver: RefCell<Option<Rc<SharedResolver>>>,
 }
 
 /// How many events of each mode watch one descriptor.
@@ -97,6 +101,8 @@ impl Inner {
             orphan: Cell::new(ptr::null_mut()),
             #[cfg(unix)]
             flush_queue: OnceCell::new(),
+            #[cfg(unix)]
+            resolver: RefCell::default(),
         })
     }
 
@@ -350,6 +356,21 @@ impl Inner {
         Ok(self.flush_queue.get_or_init(|| queue))
     }
 
+    /// The resolver for connections by name.
+    #[cfg(unix)]
+    pub(crate) fn resolver(&self) -> Result<Rc<ResolverRef>> {
+        let shared = self.resolver.borrow().clone();
+        let shared = match shared {
+            Some(shared) => shared,
+            None => {
+                let shared = Rc::new(SharedResolver::system(&self.handle())?);
+                self.resolver.replace(Some(shared.clone()));
+                shared
+            }
+        };
+        Ok(shared.resolver())
+    }
+
     // --- other threads ----------------------------------------------------------------------
 
     pub(super) fn remote(&self) -> &OnceCell<Arc<remote::Shared>> {
@@ -382,6 +403,11 @@ impl Inner {
         #[cfg(unix)]
         if let Some(queue) = self.flush_queue.get() {
             self.guard(|| queue.close());
+        }
+        #[cfg(unix)]
+        {
+            let resolver = self.resolver.take();
+            self.guard(|| drop(resolver));
         }
         self.guard(later::run);
         let left = (self.error_handler.take(), self.exit_hooks.take());

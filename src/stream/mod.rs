@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `bufferevent_socket_new` | [`BufferEvent::from_socket`] |
 //! | `bufferevent_socket_connect` | [`BufferEvent::connect`], [`BufferEvent::connect_unix`] |
-//! | `bufferevent_socket_connect_hostname` | [`BufferEvent::connect_host`] |
+//! | `bufferevent_socket_connect_hostname` | [`BufferEvent::connect_host`], [`BufferEvent::connect_host_by`] |
 //! | `bufferevent_pair_new` | [`BufferEvent::pair`] |
 //! | `bufferevent_filter_new` | [`BufferEvent::filter`] |
 //! | `bufferevent_set_rate_limit`, `bufferevent_add_to_rate_limit_group` | [`set_rate_limit`](BufferEventRef::set_rate_limit), [`RateLimitGroup`] |
@@ -56,6 +56,8 @@ pub mod tls;
 mod unread;
 mod view;
 
+pub use connect::Resolve;
+pub(crate) use connect::SharedResolver;
 pub use event::{Peer, StreamError, StreamEvent};
 pub use filter::{Filter, FilterFn, FilterIo, filter_fn};
 pub(crate) use flush::FlushQueue;

@@ -1,22 +1,27 @@
-//! Connections by name: a lookup that does not block the loop, then a race of the addresses.
+//! Connections by name: a lookup that does not block the loop, and a race of the addresses, which
+//! begins when the first ones are there.
 //!
-//! [`lookup`] is all that knows where addresses come from.
+//! [`resolve`] is all that knows where addresses come from: [`shared`] is the resolver that a base
+//! has for it, [`system`] the system's on threads.
 
-mod lookup;
 mod race;
+mod resolve;
+mod shared;
+mod system;
 #[cfg(test)]
 mod tests;
+
+pub use resolve::Resolve;
+pub(crate) use shared::SharedResolver;
 
 use super::node::{Call, State};
 use super::socket::new_socket;
 use super::{BufferEvent, BufferEventRef, Direction, Handler, Peer, StreamError, StreamEvent};
 use crate::error::{Error, Result};
 use crate::event::InternalEvent;
-use crate::util::{AddrHints, getaddrinfo};
 use crate::{LoopHandle, ffi};
-use lookup::Lookup;
 use race::{Loss, Race};
-use std::any::Any;
+use resolve::{Found, Lookup};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -27,8 +32,9 @@ use std::time::Duration;
 /// An attempt to connect by name; dropping it ends it. Lives in the stream, which outlives it.
 #[derive(Default)]
 pub(super) struct Attempt {
-    /// A [`Lookup`], then a [`Race`].
-    step: Option<Box<dyn Any>>,
+    /// Goes on while the race runs if there are more addresses to come.
+    lookup: Option<Lookup>,
+    race: Option<Race>,
     deadline: Option<InternalEvent>,
 }
 
@@ -36,17 +42,20 @@ impl BufferEvent {
     /// A stream to a host, by its name or its IP address. The handler hears
     /// [`Connected`](StreamEvent::Connected), or [`Failed`](StreamEvent::Failed) with the cause.
     /// What is written before goes out then. The write timeout, if one is set, is for the whole
-    /// of it, the lookup too; without one the system's own limits hold, which are minutes.
+    /// of it, the lookup too. Without one a lookup takes 30 s at most, and connecting as long as
+    /// the system likes, which is minutes.
     ///
-    /// The name is looked up by the system (`getaddrinfo`: the hosts file, then DNS, as it is
-    /// configured), on a thread of its own. At most 32 such threads run at a time in a process;
-    /// other lookups wait for them. A stream that is closed meanwhile is gone at once, but a
-    /// lookup that has begun cannot be stopped: its thread ends when the system answers.
+    /// The name is looked up on the loop, by evdns, as the system's `resolv.conf` and hosts file
+    /// say; see [`Resolve::base`]. For another way there is
+    /// [`connect_host_by`](Self::connect_host_by).
     ///
     /// Of several addresses the one that answers first is taken (RFC 8305, "happy eyeballs"):
-    /// IPv6 and IPv4 take turns, in the order of the system's preference, and the next one is
-    /// tried when one fails, or has not answered after 250 ms. [`peer`](BufferEventRef::peer) is
-    /// the name until then, and the address afterwards.
+    /// IPv6 and IPv4 take turns, IPv6 first, and the next one is tried when one fails, or has not
+    /// answered after 250 ms. IPv4 addresses that are there before those of IPv6 wait for them for
+    /// 50 ms; what comes later joins the race.
+    ///
+    /// [`peer`](BufferEventRef::peer) is the name until there is a connection, and the address
+    /// afterwards. A stream that is closed meanwhile is gone at once, with its lookup.
     ///
     /// ```
     /// use libevent2::stream::{BufferEvent, Callbacks, StreamEvent};
@@ -67,8 +76,9 @@ impl BufferEvent {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a host that is empty or has a NUL, and for port 0;
-    /// [`Error::Closed`] when the base is gone; [`Error::Os`] when there is no thread or no
-    /// descriptor left.
+    /// [`Error::Closed`] when the base is gone; [`Error::Os`] when the system's configuration
+    /// cannot be read. What becomes of the lookup is for the handler:
+    /// [`StreamError::Lookup`].
     #[doc(alias = "bufferevent_socket_connect_hostname")]
     #[doc(alias = "bufferevent_socket_get_dns_error")]
     pub fn connect_host(
@@ -77,23 +87,65 @@ impl BufferEvent {
         port: u16,
         handler: impl Handler,
     ) -> Result<Self> {
+        Self::connect_host_by(base, &Resolve::base(), host, port, handler)
+    }
+
+    /// As [`connect_host`](Self::connect_host), with a choice of who looks up the name, and of
+    /// IPv4 or IPv6 only. For TLS give the stream to a `Connector`'s `wrap`.
+    ///
+    /// ```
+    /// use libevent2::dns::{Config, Resolver};
+    /// use libevent2::stream::{BufferEvent, Callbacks, Resolve, StreamEvent};
+    /// # use libevent2::EventBase;
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let port = listener.local_addr().unwrap().port();
+    /// # let mut base = EventBase::new()?;
+    /// let mut config = Config::default();
+    /// config.hosts.add("backend", "127.0.0.1".parse().unwrap());
+    /// let resolver = Resolver::new(&base, config)?;
+    ///
+    /// let handler = Callbacks::new().on_event(|stream, event| match event {
+    ///     StreamEvent::Connected => stream.close_when_flushed(),
+    ///     StreamEvent::Failed(error) => panic!("{error}"),
+    ///     _ => {}
+    /// });
+    /// let how = Resolve::by(&resolver);
+    /// let stream = BufferEvent::connect_host_by(&base, &how, "backend", port, handler)?;
+    /// base.run()?;
+    /// # drop(stream);
+    /// # Ok::<(), libevent2::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect_host`](Self::connect_host); [`Error::Closed`] for a resolver that is closed and
+    /// [`Error::Invalid`] for one of another base; for the system's, [`Error::Os`] when there is no
+    /// thread or no descriptor left.
+    #[doc(alias = "bufferevent_socket_connect_hostname")]
+    #[doc(alias = "bufferevent_socket_connect_hostname_hints")]
+    pub fn connect_host_by(
+        base: &LoopHandle,
+        how: &Resolve,
+        host: &str,
+        port: u16,
+        handler: impl Handler,
+    ) -> Result<Self> {
         check(host, port)?;
         let state = State::DIRECT | State::CONNECTING;
         let stream = BufferEvent::new(new_socket(base, state, Box::new(handler))?);
-        if let Some(address) = numeric(host, port) {
+        if let Some(address) = how.numeric(host, port) {
             stream.peer.replace(address.into());
-            stream.node().race(vec![address], None)?;
+            stream.node().race(&[address], false, None)?;
         } else {
             let name = format!("{host}:{port}");
             stream.peer.replace(Peer::Host(name.clone()));
             let waiting = Rc::downgrade(stream.node());
-            let lookup = Lookup::start(base, host, port, move |found| {
+            let lookup = Lookup::start(base, how, host, port, move |found| {
                 if let Some(stream) = waiting.upgrade() {
                     let inner = stream.handle().inner();
-                    inner.guard(|| stream.found(found, name));
+                    inner.guard(|| stream.found(found, &name));
                 }
             })?;
-            stream.step(lookup);
+            stream.attempt(|attempt| attempt.lookup = Some(lookup));
         }
         Ok(stream)
     }
@@ -112,43 +164,46 @@ fn check(host: &str, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// The address, if `host` is one already.
-fn numeric(host: &str, port: u16) -> Option<SocketAddr> {
-    let hints = AddrHints::new().tcp().numeric_host().numeric_service();
-    let found = getaddrinfo(Some(host), Some(&port.to_string()), hints).ok()?;
-    Some(found.first()?.address)
-}
-
 impl BufferEventRef {
-    /// The next step of the attempt; the one before ends.
-    fn step(&self, step: impl Any) {
-        let before = self.with_extra(|extra| {
-            let attempt = extra.attempt.get_or_insert_default();
-            attempt.step.replace(Box::new(step))
-        });
-        drop(before);
+    fn attempt<T>(&self, change: impl FnOnce(&mut Attempt) -> T) -> T {
+        self.with_extra(|extra| change(extra.attempt.get_or_insert_default()))
     }
 
-    /// The lookup has an answer.
-    fn found(self: &Rc<Self>, found: Result<Vec<SocketAddr>>, name: String) {
-        let begun = found
-            .map_err(|source| StreamError::Lookup {
-                peer: Peer::Host(name.clone()),
-                source,
-            })
-            .and_then(|addresses| {
-                self.race(addresses, Some(name.clone()))
-                    .map_err(|error| failure(Peer::Host(name), error.into()))
-            });
-        if let Err(error) = begun {
-            self.lost(error);
+    /// The lookup has something.
+    fn found(self: &Rc<Self>, found: Found, name: &str) {
+        let more = matches!(found, Found::Some(_));
+        if !more {
+            let done = self.attempt(|attempt| attempt.lookup.take());
+            drop(done);
+        }
+        let addresses = match found {
+            Found::Some(addresses) | Found::All(Ok(addresses)) => addresses,
+            Found::All(Err(source)) => {
+                let peer = Peer::Host(name.to_owned());
+                return self.lost(StreamError::Lookup { peer, source });
+            }
+        };
+        let joined = self.attempt(|attempt| {
+            let race = attempt.race.as_ref();
+            race.map(|race| race.all(&addresses)).is_some()
+        });
+        if joined {
+            return;
+        }
+        if let Err(error) = self.race(&addresses, more, Some(name.to_owned())) {
+            self.lost(failure(Peer::Host(name.to_owned()), error.into()));
         }
     }
 
     /// Tries the addresses of a host, or one address without a name.
-    fn race(self: &Rc<Self>, addresses: Vec<SocketAddr>, name: Option<String>) -> Result<()> {
+    fn race(
+        self: &Rc<Self>,
+        addresses: &[SocketAddr],
+        more: bool,
+        name: Option<String>,
+    ) -> Result<()> {
         let waiting = Rc::downgrade(self);
-        let race = Race::start(self.handle(), addresses, move |result| {
+        let race = Race::start(self.handle(), addresses, more, move |result| {
             let Some(stream) = Weak::upgrade(&waiting) else {
                 return;
             };
@@ -163,7 +218,7 @@ impl BufferEventRef {
                 }
             });
         })?;
-        self.step(race);
+        self.attempt(|attempt| attempt.race = Some(race));
         Ok(())
     }
 

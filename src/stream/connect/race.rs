@@ -1,4 +1,5 @@
-//! Several addresses of one host: the first that answers wins (RFC 8305).
+//! Several addresses of one host, of which some may come later: the first that answers wins
+//! (RFC 8305).
 
 use crate::callback::retain;
 use crate::error::Result;
@@ -13,7 +14,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::raw::{c_short, c_void};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long IPv4 addresses wait for the first one of IPv6: RFC 8305's Resolution Delay.
+pub(super) const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
 /// How long an address has for itself before the next one is tried too: RFC 8305's Connection
 /// Attempt Delay.
@@ -36,6 +40,12 @@ struct Running {
     /// Starts the next attempt.
     next: InternalEvent,
     left: RefCell<VecDeque<SocketAddr>>,
+    /// Those that were asked already.
+    asked: RefCell<Vec<SocketAddr>>,
+    /// When the last one was.
+    last: Cell<Option<Instant>>,
+    /// Whether more addresses may come.
+    more: Cell<bool>,
     attempts: RefCell<Vec<Attempt>>,
     loss: RefCell<Option<Loss>>,
     done: Cell<Option<Done>>,
@@ -50,16 +60,21 @@ struct Attempt {
 
 impl Race {
     /// Connects to one of the addresses, of which there is at least one. The loop calls `done`:
-    /// not from here, and not after the race was dropped.
+    /// not from here, and not after the race was dropped. With `more` to come it is not lost
+    /// before [`all`](Self::all) are there.
     pub(super) fn start(
         base: &LoopHandle,
-        addresses: Vec<SocketAddr>,
+        addresses: &[SocketAddr],
+        more: bool,
         done: impl FnOnce(Outcome) + 'static,
     ) -> Result<Self> {
         let race = Race(Rc::new(Running {
             base: base.clone(),
             next: InternalEvent::unset(),
-            left: RefCell::new(interleaved(addresses)),
+            left: RefCell::default(),
+            asked: RefCell::default(),
+            last: Cell::new(None),
+            more: Cell::new(more),
             attempts: RefCell::default(),
             loss: RefCell::default(),
             done: Cell::new(Some(Box::new(done))),
@@ -68,8 +83,26 @@ impl Race {
         // SAFETY: the base is alive; whoever has the race drops it, and with it the event, before
         // what `arg` points at or the base goes.
         unsafe { race.0.next.set(base.inner().open()?, on_next, arg)? };
-        race.0.next.trigger();
+        race.0.line_up(addresses);
+        match more && addresses.iter().all(SocketAddr::is_ipv4) {
+            true => race.0.next.trigger_after(RESOLUTION_DELAY),
+            false => race.0.next.trigger(),
+        }
         Ok(race)
+    }
+
+    /// All addresses are there, those of the beginning among them.
+    pub(super) fn all(&self, addresses: &[SocketAddr]) {
+        let race = &self.0;
+        race.more.set(false);
+        race.line_up(addresses);
+        let wait = match race.last.get() {
+            Some(last) if !race.attempts.borrow().is_empty() => {
+                DELAY.saturating_sub(last.elapsed())
+            }
+            _ => Duration::ZERO,
+        };
+        race.next.trigger_after(wait);
     }
 }
 
@@ -92,9 +125,16 @@ impl Drop for Race {
     }
 }
 
-/// The families take turns, beginning with that of the first address; the order within each stays.
-pub(super) fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+/// The families take turns, beginning with the first address, or with the other family than the
+/// one that was asked last; the order within each stays.
+pub(super) fn interleaved(
+    addresses: Vec<SocketAddr>,
+    last: Option<&SocketAddr>,
+) -> VecDeque<SocketAddr> {
+    let first_is_v6 = match last {
+        Some(last) => last.is_ipv4(),
+        None => addresses.first().is_some_and(SocketAddr::is_ipv6),
+    };
     let (first, second): (Vec<_>, Vec<_>) = addresses
         .into_iter()
         .partition(|address| address.is_ipv6() == first_is_v6);
@@ -124,13 +164,27 @@ impl Running {
         }
     }
 
+    /// What is left of these addresses.
+    fn line_up(&self, addresses: &[SocketAddr]) {
+        let asked = self.asked.borrow();
+        let mut left: Vec<SocketAddr> = Vec::new();
+        for address in addresses {
+            if !asked.contains(address) && !left.contains(address) {
+                left.push(*address);
+            }
+        }
+        self.left.replace(interleaved(left, asked.last()));
+    }
+
     /// Asks the next address that can be asked at all. Without one the race is lost when nobody
-    /// is left in it.
+    /// is left in it, and nobody may come.
     fn go_on(self: &Rc<Self>) {
         loop {
             let Some(address) = self.left.borrow_mut().pop_front() else {
                 break;
             };
+            self.asked.borrow_mut().push(address);
+            self.last.set(Some(Instant::now()));
             match self.attempt(address) {
                 Ok(attempt) => {
                     self.attempts.borrow_mut().push(attempt);
@@ -142,7 +196,7 @@ impl Running {
                 Err(error) => self.note(Loss { address, error }),
             }
         }
-        if !self.attempts.borrow().is_empty() {
+        if self.more.get() || !self.attempts.borrow().is_empty() {
             return;
         }
         let loss = self.loss.take();

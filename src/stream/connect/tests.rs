@@ -1,8 +1,9 @@
 //! What needs addresses of the test's own choice, or threads that have no time.
 
-use super::lookup::{Lookup, THREADS, WORKERS};
 use super::race::{Loss, Race};
-use crate::stream::{BufferEvent, Callbacks, Peer, StreamError, StreamEvent};
+use super::system::{Lookup, THREADS, WORKERS};
+use crate::stream::{BufferEvent, Callbacks, Peer, Resolve, StreamError, StreamEvent};
+use crate::util::AddrHints;
 use crate::{Error, EventBase, sync};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -80,7 +81,7 @@ fn race(addresses: &[SocketAddr]) -> Result<SocketAddr, (SocketAddr, io::ErrorKi
     let mut base = EventBase::new().unwrap();
     let result = Rc::new(Cell::new(None));
     let slot = result.clone();
-    let race = Race::start(&base, addresses.to_vec(), move |outcome| {
+    let race = Race::start(&base, addresses, false, move |outcome| {
         let outcome = outcome.map(|(_, address)| address);
         slot.set(Some(
             outcome.map_err(|Loss { address, error }| (address, error.kind())),
@@ -96,7 +97,7 @@ fn race(addresses: &[SocketAddr]) -> Result<SocketAddr, (SocketAddr, io::ErrorKi
 fn families_take_turns_and_the_first_address_begins() {
     let ordered = |addresses: &[&str]| {
         let parsed = addresses.iter().map(|a| format!("{a}:1").parse().unwrap());
-        let order: VecDeque<SocketAddr> = super::race::interleaved(parsed.collect());
+        let order: VecDeque<SocketAddr> = super::race::interleaved(parsed.collect(), None);
         order.iter().map(|a| a.ip().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(
@@ -178,7 +179,7 @@ fn when_all_refuse_the_first_is_named() {
 fn a_refusal_says_more_than_that_there_is_no_way() {
     let base = EventBase::new().unwrap();
     let address = refusing();
-    let race = Race::start(&base, vec![address], |_| {}).unwrap();
+    let race = Race::start(&base, &[address], false, |_| {}).unwrap();
     let kept = |code| {
         let error = io::Error::from_raw_os_error(code);
         race.note(Loss { address, error })
@@ -203,7 +204,7 @@ fn a_race_that_is_dropped_calls_nobody_and_keeps_no_loop_running() {
     let held = Rc::new(());
     let mut base = EventBase::new().unwrap();
     let inside = held.clone();
-    let race = Race::start(&base, vec![silent.address], move |_| drop(inside)).unwrap();
+    let race = Race::start(&base, &[silent.address], false, move |_| drop(inside)).unwrap();
     // The attempt is under way.
     base.run_nonblocking().unwrap();
     assert!(!race.is_over());
@@ -219,8 +220,9 @@ fn names_wait_for_a_thread_and_the_time_that_they_have_runs() {
     saturate();
     let heard = Rc::new(RefCell::new(Vec::new()));
     let events = heard.clone();
-    let stream = BufferEvent::connect_host(
+    let stream = BufferEvent::connect_host_by(
         &base,
+        &Resolve::system(),
         "name.example",
         80,
         Callbacks::new().on_event(move |_, event| events.borrow_mut().push(event)),
@@ -248,7 +250,7 @@ fn a_lookup_that_is_broken_off_says_so() {
     saturate();
     let answer = Rc::new(Cell::new(None));
     let slot = answer.clone();
-    let _lookup = Lookup::start(&base, "name.example", 80, move |found| {
+    let _lookup = Lookup::start(&base, "name.example", 80, AddrHints::new(), move |found| {
         slot.set(Some(found));
     })
     .unwrap();
@@ -271,7 +273,9 @@ fn a_child_of_fork_starts_threads_of_its_own() {
     let mut base = EventBase::new().unwrap();
     let answer = Rc::new(Cell::new(None));
     let slot = answer.clone();
-    let _lookup = Lookup::start(&base, "localhost", 80, move |found| slot.set(Some(found)));
+    let _lookup = Lookup::start(&base, "localhost", 80, AddrHints::new(), move |found| {
+        slot.set(Some(found));
+    });
     base.run().unwrap();
     assert!(answer.take().unwrap().is_ok());
 }

@@ -1,4 +1,4 @@
-//! Names to addresses, by the system's resolver, which blocks: on threads of their own.
+//! Names to addresses by the system's resolver, which blocks: on threads of their own.
 //!
 //! A thread takes one lookup after the other and ends when there is none left. So there are none
 //! in a program that looks up nothing, and never more than [`THREADS`]: a thousand names at once
@@ -43,11 +43,12 @@ struct Waiting {
 
 impl Lookup {
     /// Looks up `host`. The loop, which runs on meanwhile, calls `done` with what there is for
-    /// `port`: not from here, and not after the lookup was dropped.
+    /// `port`, at least one address: not from here, and not after the lookup was dropped.
     pub(super) fn start(
         base: &LoopHandle,
         host: &str,
         port: u16,
+        hints: AddrHints,
         done: impl FnOnce(Answer) + 'static,
     ) -> Result<Self> {
         let raw_base = base.inner().open()?;
@@ -74,6 +75,7 @@ impl Lookup {
         let job = Job {
             host: host.to_owned(),
             port,
+            hints,
             answer: waiting.answer.clone(),
             signal: theirs,
         };
@@ -113,6 +115,7 @@ fn no_answer(name: &str, why: &str) -> Error {
 pub(super) struct Job {
     host: String,
     port: u16,
+    hints: AddrHints,
     answer: Arc<Mutex<Option<Answer>>>,
     signal: UnixStream,
 }
@@ -123,7 +126,7 @@ impl Job {
         if Arc::strong_count(&self.answer) == 1 {
             return;
         }
-        let hints = AddrHints::new().tcp().numeric_service();
+        let hints = self.hints.tcp().numeric_service();
         let found = getaddrinfo(Some(&self.host), Some(&self.port.to_string()), hints);
         let answer = found.and_then(|found| {
             let addresses: Vec<_> = found.iter().map(|info| info.address).collect();
