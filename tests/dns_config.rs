@@ -368,6 +368,7 @@ fn is_sound(config: &Config) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
+        cases: 100,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

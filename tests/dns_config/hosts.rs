@@ -103,11 +103,11 @@ fn hosts_are_equal_by_what_they_say() {
     assert_ne!(hosts, same);
 }
 
-/// A search of all lines for each line would take hours.
+/// A search of all lines for each line would take minutes.
 #[test]
 fn many_hosts_are_read_and_found_at_once() {
     let _watchdog = bounded();
-    const MANY: u32 = 200_000;
+    const MANY: u32 = 100_000;
     let address = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
     let started = Instant::now();
 
