@@ -66,4 +66,6 @@ pub use config::{Config, Hosts};
 pub use error::{Cause, LookupError};
 pub use log::{flush_logger, set_logger};
 pub use resolver::{Lookup, Resolver, ResolverRef};
-pub use server::Server;
+pub use server::{
+    Question, Record, RecordType, Reply, Request, ResponseCode, Section, Server, ServerRef, Soa,
+};
