@@ -3,36 +3,24 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+mod connect_common;
+mod dns_common;
 mod stream_common;
 
 use common::bounded;
-use libevent2::stream::BufferEvent;
+use connect_common::silent;
+use dns_common::NameServer;
+use libevent2::dns::{Config, Resolver};
+use libevent2::stream::{BufferEvent, Resolve};
 use libevent2::{Error, EventBase};
 use std::fs::{self, File};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
-use std::time::Duration;
-use stream_common::{Log, MOMENT, noting, noting_and, run_for};
+use stream_common::{Log, MOMENT, noting, noting_and, run_for, run_until};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// A listener whose queue is full: connecting to it takes until it is accepted, which is never.
-fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-    let listener = listener.unwrap();
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    listener.bind(&any.into()).unwrap();
-    listener.listen(0).unwrap();
-    let listener = TcpListener::from(listener);
-    let address = listener.local_addr().unwrap();
-    let mut queue = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        queue.push(stream);
-    }
-    (listener, address, queue)
 }
 
 fn limit_descriptors(limit: u64) {
@@ -48,20 +36,38 @@ fn limit_descriptors(limit: u64) {
 #[test]
 fn every_end_of_an_attempt_closes_what_it_had_open() {
     let _watchdog = bounded();
+    let server = NameServer::start(|query| Some(query.address([127, 0, 0, 1], 60)));
+    let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+    nothing_stays_open(&server, &somebody);
+    when_none_is_left_everybody_is_told(&server, somebody.local_addr().unwrap());
+}
+
+fn nothing_stays_open(server: &NameServer, somebody: &TcpListener) {
     let (_listener, silent, _queue) = silent();
     let nobody = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
     let there = somebody.local_addr().unwrap();
     let before = descriptors();
-    for host in ["localhost", "127.0.0.1"] {
+    for (name, host) in [
+        ("base", "localhost"),
+        ("base", "127.0.0.1"),
+        ("system", "localhost"),
+        ("own", "www.example.com"),
+    ] {
         let mut base = EventBase::new().unwrap();
+        let config = Config::with_servers([server.address()]);
+        let resolver = Resolver::new(&base, config).unwrap();
+        let how = match name {
+            "base" => Resolve::base(),
+            "system" => Resolve::system(),
+            _ => Resolve::by(&resolver),
+        };
         let log = Log::default();
         let connect = |address: SocketAddr| {
             let close = noting_and(&log, |stream, _| stream.close());
-            BufferEvent::connect_host(&base, host, address.port(), close).unwrap()
+            BufferEvent::connect_host_by(&base, &how, host, address.port(), close).unwrap()
         };
         // Dropped during the lookup, and closed by their handlers.
         for _ in 0..10 {
@@ -76,7 +82,8 @@ fn every_end_of_an_attempt_closes_what_it_had_open() {
         assert_eq!(log.take().len(), 3);
         // Dropped while they connect, or with the base.
         let connect = |address: SocketAddr| {
-            BufferEvent::connect_host(&base, host, address.port(), noting(&log)).unwrap()
+            let port = address.port();
+            BufferEvent::connect_host_by(&base, &how, host, port, noting(&log)).unwrap()
         };
         let dropped = connect(silent);
         connect(silent).detach();
@@ -84,33 +91,42 @@ fn every_end_of_an_attempt_closes_what_it_had_open() {
         drop(dropped);
         drop(base);
         assert!(log.take().is_empty());
+        drop(somebody.accept().unwrap());
     }
-    drop(somebody.accept().unwrap());
     // A thread may still have to hear that nobody waits for it.
     while descriptors() > before {
         thread::yield_now();
     }
     assert_eq!(descriptors(), before);
+}
 
-    // And when there is none left, everybody is told.
+fn when_none_is_left_everybody_is_told(server: &NameServer, there: SocketAddr) {
     limit_descriptors(100);
     let mut base = EventBase::new().unwrap();
     let log = Log::default();
-    let waiting =
-        BufferEvent::connect_host(&base, "127.0.0.1", there.port(), noting(&log)).unwrap();
-    let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    let resolver = Resolver::new(&base, Config::with_servers([server.address()])).unwrap();
+    let handle = base.handle().clone();
+    let connect = |how: &Resolve, host: &str| {
+        BufferEvent::connect_host_by(&handle, how, host, there.port(), noting(&log))
+    };
     let os = |result: Result<BufferEvent, Error>| match result {
         Err(Error::Os { op, source }) => (op, source.raw_os_error()),
         other => panic!("{other:?}"),
     };
     let full = Some(libc::EMFILE);
+    let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    // The base's resolver is not there yet.
     assert_eq!(
-        os(BufferEvent::connect_host(
-            &base,
-            "localhost",
-            there.port(),
-            noting(&log)
-        )),
+        os(connect(&Resolve::base(), "localhost")),
+        ("reading /etc/resolv.conf".to_owned(), full)
+    );
+    drop(taken);
+    drop(connect(&Resolve::base(), "localhost").unwrap());
+
+    let waiting = connect(&Resolve::base(), "127.0.0.1").unwrap();
+    let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    assert_eq!(
+        os(connect(&Resolve::system(), "localhost")),
         ("a socket pair for the lookup of localhost".to_owned(), full)
     );
     assert_eq!(
@@ -121,5 +137,31 @@ fn every_end_of_an_attempt_closes_what_it_had_open() {
     let error = io::Error::from_raw_os_error(libc::EMFILE);
     assert_eq!(log.take(), [format!("failed: {there}: {error}")]);
     assert!(!waiting.is_closed());
+    let port = there.port();
+    // What needs no name server is found, and then there is no socket for it.
+    let known = connect(&Resolve::base(), "localhost").unwrap();
+    base.run().unwrap();
+    assert_eq!(
+        log.take(),
+        [format!("failed: localhost:{port} ({there}): {error}")]
+    );
+    // And what does has none to ask with.
+    let asked = connect(&Resolve::by(&resolver), "www.example.com").unwrap();
+    base.run().unwrap();
+    let why = format!(
+        "there is no name server to ask: {}: {error}",
+        server.address()
+    );
+    let host = "www.example.com";
+    assert_eq!(
+        log.take(),
+        [format!("failed: {host}:{port}: looking up {host}: {why}")]
+    );
+    assert!(!known.is_closed() && !asked.is_closed());
     drop(taken);
+    // It is as if nothing had been.
+    let again = connect(&Resolve::by(&resolver), "www.example.com").unwrap();
+    run_until(&mut base, || log.count("connected") > 0);
+    assert_eq!(log.take(), ["connected"]);
+    drop(again);
 }

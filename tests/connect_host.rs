@@ -1,15 +1,17 @@
-//! Connecting by name: lookups that do not block the loop, the race of the addresses, and every
-//! way in which it ends early.
+//! Connecting by name as the system is configured: lookups that do not block the loop, the race of
+//! the addresses, and every way in which it ends early.
 
 mod common;
+mod connect_common;
 
 use common::{Bump, Count, DropCount, bounded, count};
+use connect_common::silent;
 use libevent2::stream::{BufferEvent, Callbacks, Handler, Peer, StreamError, StreamEvent};
 use libevent2::util::{AddrHints, getaddrinfo};
 use libevent2::{Error, EventBase, EventConfig, Timer};
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -42,23 +44,6 @@ fn listening() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((localhost()[0], 0)).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
-}
-
-/// A listener whose queue is full: connecting to it takes until it is accepted, which is never.
-fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-    let listener = listener.unwrap();
-    listener
-        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-        .unwrap();
-    listener.listen(0).unwrap();
-    let listener = TcpListener::from(listener);
-    let address = listener.local_addr().unwrap();
-    let mut queue = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        queue.push(stream);
-    }
-    (listener, address, queue)
 }
 
 /// Hears nothing, and counts when it is dropped.
@@ -184,31 +169,6 @@ fn a_refusal_names_the_host_and_the_address() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_a_lookup_that_failed() {
-    let _watchdog = bounded();
-    let mut base = EventBase::new().unwrap();
-    let failed = count();
-    let failures = failed.clone();
-    let handler = Callbacks::new().on_event(move |stream, event| {
-        let StreamEvent::Failed(StreamError::Lookup { peer, source }) = event else {
-            panic!("{event:?}");
-        };
-        assert_eq!(peer, Peer::Host("nonexistent.invalid:80".to_owned()));
-        assert!(
-            matches!(&source, Error::Lookup { name, .. } if name == "nonexistent.invalid"),
-            "{source:?}"
-        );
-        failures.bump();
-        stream.close();
-    });
-    BufferEvent::connect_host(&base, "nonexistent.invalid", 80, handler)
-        .unwrap()
-        .detach();
-    base.run().unwrap();
-    assert_eq!(failed.get(), 1);
-}
-
-#[test]
 fn what_cannot_be_a_host_or_a_port_is_refused_at_once() {
     let _watchdog = bounded();
     let base = EventBase::new().unwrap();
@@ -247,7 +207,7 @@ fn a_stream_closed_or_dropped_during_the_lookup_is_gone_at_once() {
     assert!(closed.is_closed());
     assert_eq!(dropped.get(), 2);
     assert_eq!(base.stats().live_total(), 0);
-    // Nothing is left that keeps the loop running, though the threads may not be done.
+    // Nothing is left that keeps the loop running.
     base.run().unwrap();
 }
 

@@ -4,7 +4,7 @@ use super::race::{Loss, Race};
 use super::system::{Lookup, THREADS, WORKERS};
 use crate::stream::{BufferEvent, Callbacks, Peer, Resolve, StreamError, StreamEvent};
 use crate::util::AddrHints;
-use crate::{Error, EventBase, sync};
+use crate::{Error, EventBase, Timer, sync};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -110,6 +110,11 @@ fn families_take_turns_and_the_first_address_begins() {
     );
     assert_eq!(ordered(&["1.1.1.1", "2.2.2.2"]), ["1.1.1.1", "2.2.2.2"]);
     assert!(ordered(&[]).is_empty());
+    // What comes when one was asked already begins with the other family.
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let rest = vec![address("1.1.1.1:1"), address("[::1]:1")];
+    let order = super::race::interleaved(rest, Some(&address("2.2.2.2:1")));
+    assert!(order[0].is_ipv6() && order[1].is_ipv4());
 }
 
 #[test]
@@ -164,6 +169,87 @@ fn it_does_not_matter_in_which_family_somebody_listens() {
     let (_listener, v4) = listening();
     let v6 = format!("[::1]:{}", v4.port()).parse().unwrap();
     assert_eq!(race(&[v6, v4]), Ok(v4));
+}
+
+/// A race to which `late` comes after `wait`, or the news that nothing does.
+fn late_race(
+    early: &[SocketAddr],
+    wait: Duration,
+    all: &[SocketAddr],
+) -> Result<SocketAddr, SocketAddr> {
+    let mut base = EventBase::new().unwrap();
+    let result = Rc::new(Cell::new(None));
+    let slot = result.clone();
+    let race = Race::start(&base, early, true, move |outcome| {
+        let outcome = outcome.map(|(_, address)| address);
+        slot.set(Some(outcome.map_err(|loss| loss.address)));
+    })
+    .unwrap();
+    let (race, all) = (Rc::new(race), all.to_vec());
+    let later = race.clone();
+    let _timer = Timer::after(&base, wait, move |_| later.all(&all)).unwrap();
+    base.run().unwrap();
+    result.take().expect("the race has an end")
+}
+
+#[test]
+fn a_race_to_which_more_may_come_is_lost_only_when_it_has() {
+    let (first, second) = (refusing(), refusing());
+    let wait = Duration::from_millis(100);
+    let (_listener, good) = listening();
+    assert_eq!(late_race(&[first], wait, &[first, good]), Ok(good));
+    assert_eq!(late_race(&[first], wait, &[first, second]), Err(first));
+    assert_eq!(late_race(&[first], wait, &[first]), Err(first));
+    // One that answers is taken before the rest is there.
+    let mut base = EventBase::new().unwrap();
+    let race = Race::start(&base, &[first, good], true, move |outcome| {
+        assert!(outcome.is_ok_and(|(_, address)| address == good));
+    });
+    base.run().unwrap();
+    assert!(race.unwrap().is_over());
+}
+
+#[test]
+fn addresses_that_come_late_keep_the_distance_to_the_one_that_is_being_tried() {
+    let (silent, (_listener, good)) = (silent(), listening());
+    let begin = Instant::now();
+    // The first attempt begins after 50 ms, the second one 250 ms later, in whatever time its
+    // address has come.
+    let wait = Duration::from_millis(100);
+    let won = late_race(&[silent.address], wait, &[silent.address, good]);
+    assert_eq!(won, Ok(good));
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(299), "{took:?}");
+    // Or at once, when that is over.
+    let wait = Duration::from_millis(400);
+    let begin = Instant::now();
+    let won = late_race(&[silent.address], wait, &[silent.address, good]);
+    assert_eq!(won, Ok(good));
+    let took = begin.elapsed();
+    assert!(took >= wait, "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[test]
+fn ipv4_waits_a_moment_for_ipv6_and_then_is_second() {
+    let Ok(v6) = TcpListener::bind("[::1]:0") else {
+        return;
+    };
+    let (v6, (_listener, v4)) = (v6.local_addr().unwrap(), listening());
+    let wait = Duration::from_millis(1);
+    assert_eq!(late_race(&[v4], wait, &[v6, v4]), Ok(v6));
+    // IPv6 waits for nobody.
+    let quickest = (0..3)
+        .map(|_| {
+            let begin = Instant::now();
+            let mut base = EventBase::new().unwrap();
+            let race = Race::start(&base, &[v6], true, |outcome| assert!(outcome.is_ok()));
+            base.run().unwrap();
+            assert!(race.is_ok());
+            begin.elapsed()
+        })
+        .min();
+    assert!(quickest < Some(Duration::from_millis(50)), "{quickest:?}");
 }
 
 #[test]
