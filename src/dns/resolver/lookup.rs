@@ -190,6 +190,8 @@ pub(super) struct Job {
     kinds: Vec<Kind>,
     questions: RefCell<Vec<Rc<Question>>>,
     found: RefCell<Found>,
+    /// Whether there is no such name, says the answer for one family.
+    missing: Cell<bool>,
     /// What has gone wrong, the worst of it.
     trouble: RefCell<Option<LookupError>>,
     ready: Cell<Option<Result<Found, LookupError>>>,
@@ -225,6 +227,7 @@ impl Job {
             kinds,
             questions: RefCell::default(),
             found: RefCell::default(),
+            missing: Cell::new(false),
             trouble: RefCell::default(),
             ready: Cell::default(),
             early: Cell::default(),
@@ -240,10 +243,7 @@ impl Job {
         job.keys.set((key, job_key));
         match ready {
             Some(result) => job.conclude(result, false),
-            None => {
-                job.event.trigger_after(patience);
-                job.next(false);
-            }
+            None => job.next(false),
         }
         Ok(Lookup { job: Some(job) })
     }
@@ -264,13 +264,18 @@ impl Job {
                 self.ask(kind, &name);
             }
             self.found.borrow_mut().name = name;
+            self.missing.set(false);
             if !self.questions.borrow().is_empty() {
-                return;
+                return self.event.trigger_after(self.time_left());
             }
             if self.is_settled() {
                 return self.settle(in_loop);
             }
         }
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     fn ask(self: &Rc<Self>, kind: Kind, name: &str) {
@@ -290,6 +295,7 @@ impl Job {
             Kind::CanonicalIpv6 => Some(Kind::Ipv6),
             _ => None,
         };
+        let missing = matches!(reply.records, Err(Cause::NoSuchName));
         match (plain, &reply.records) {
             // C has not told what went wrong; perhaps nothing but the canonical name.
             (Some(plain), Err(cause)) if *cause != Cause::NoSuchName => {
@@ -299,15 +305,18 @@ impl Job {
             _ => self.take(reply),
         }
         if !self.questions.borrow().is_empty() {
-            if !self.found.borrow().is_empty() {
+            let found = !self.found.borrow().is_empty();
+            if found {
                 if let Some(early) = self.early.take() {
                     let addresses = self.found.borrow().addresses();
                     return early(addresses);
                 }
+            }
+            self.missing.set(self.missing.get() || missing);
+            if found || missing {
                 // The rest has a while yet.
-                let left = self.deadline.saturating_duration_since(Instant::now());
                 let delay = self.resolver.settings().family_delay;
-                self.event.trigger_after(delay.min(left));
+                self.event.trigger_after(delay.min(self.time_left()));
             }
         } else if self.is_settled() {
             self.settle(true);
@@ -392,6 +401,11 @@ impl Job {
     fn on_event(self: &Rc<Self>) {
         match self.ready.take() {
             Some(result) => self.deliver(result),
+            // Such a name has no records of any family, though nobody said so for this one.
+            None if self.missing.get() && !self.time_left().is_zero() => {
+                self.cancel_questions();
+                self.next(true);
+            }
             // What there is, if there is any.
             None => {
                 self.trouble.take();
