@@ -95,7 +95,11 @@ impl ResolverRef {
             complete: false,
         };
         let (has_ipv4, has_ipv6) = match hints.wants_configured_families() {
-            true => (has_route("192.0.2.1:53"), has_route("[2001:db8::1]:53")),
+            true => match (has_route("192.0.2.1:53"), has_route("[2001:db8::1]:53")) {
+                // As in C: a machine without a network has itself.
+                (false, false) => (true, true),
+                one_or_both => one_or_both,
+            },
             false => (true, true),
         };
         let mut plan = self.plan(host, ipv4 && has_ipv4, ipv6 && has_ipv6);
