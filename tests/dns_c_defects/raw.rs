@@ -54,10 +54,8 @@ impl<'a> Raw<'a> {
     pub fn load_hosts(&self, file: &Path) {
         let file = CString::new(file.to_str().unwrap()).unwrap();
         // SAFETY: alive; a C string.
-        assert_eq!(
-            unsafe { ffi::evdns_base_load_hosts(self.dns, file.as_ptr()) },
-            0
-        );
+        let code = unsafe { ffi::evdns_base_load_hosts(self.dns, file.as_ptr()) };
+        assert_eq!(code, 0);
     }
 
     /// Begins with a question for IPv4 addresses.
