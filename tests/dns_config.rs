@@ -170,6 +170,7 @@ fn the_last_line_about_domains_counts() {
         ("domain a.example\nsearch b.example c", &["b.example", "c"]),
         ("search b.example c\ndomain a.example", &["a.example"]),
         ("search a\nsearch b", &["b"]),
+        ("search a.example\ndomain", &["a.example"]),
         ("search a.example\nsearch", &[]),
         ("search a.example\nsearch .", &[]),
         (

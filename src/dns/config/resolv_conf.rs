@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::util::parse_socket_addr;
 use std::collections::HashSet;
 use std::ffi::CStr;
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -22,14 +23,14 @@ pub(super) fn system() -> Result<Config> {
 
 fn at(path: &Path) -> Result<Config> {
     match read(path) {
-        Err(error) if file::is_missing(&error) => Ok(Reader::default().complete()),
+        Err(error) if file::is_missing(&error) => Ok(Reader::default().complete(host_name())),
         config => config,
     }
 }
 
 pub(super) fn read(path: &Path) -> Result<Config> {
     let text = file::read(path, MAX_FILE)?;
-    Ok(Reader::read(&text).complete())
+    Ok(Reader::read(&text).complete(host_name()))
 }
 
 pub(super) fn parse(text: &str) -> Config {
@@ -52,14 +53,12 @@ impl Reader {
     }
 
     /// What a system does that is told no more.
-    fn complete(mut self) -> Config {
+    fn complete(mut self, host: Option<String>) -> Config {
         if self.config.servers.is_empty() {
             self.config.servers = vec![(Ipv4Addr::LOCALHOST, PORT).into()];
         }
         if !self.search {
-            self.config
-                .search
-                .extend(host_name().and_then(|name| domain_of(&name)));
+            self.config.search = Vec::from_iter(host.as_deref().and_then(domain_of));
         }
         self.config
     }
@@ -72,7 +71,11 @@ impl Reader {
             Some("nameserver") => {
                 self.server(words.next());
             }
-            Some("domain") => self.search(words.take(1)),
+            Some("domain") => {
+                if let Some(domain) = words.next() {
+                    self.search(iter::once(domain));
+                }
+            }
             Some("search") => self.search(words),
             Some("options") => words.for_each(|option| self.option(option)),
             _ => {}
@@ -199,16 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_domains_means_that_of_the_host() {
+        let search = |text| {
+            let host = Some("host.a.example".to_owned());
+            Reader::read(text).complete(host).search
+        };
+        assert_eq!(search(""), ["a.example"]);
+        assert_eq!(search("domain b.example"), ["b.example"]);
+        for none in ["search .", "search", "domain ."] {
+            assert_eq!(search(none), [""; 0], "{none}");
+        }
+    }
+
+    #[test]
     fn without_a_file_the_server_on_this_machine_is_asked() {
         let config = at(Path::new("/no/such/file")).unwrap();
-        let search = Vec::from_iter(host_name().and_then(|name| domain_of(&name)));
-        let servers = ["127.0.0.1:53".parse().unwrap()];
-        assert_eq!(
-            config,
-            Config {
-                search,
-                ..Config::with_servers(servers)
-            }
-        );
+        assert_eq!(config, Reader::default().complete(host_name()));
+        assert_eq!(config.servers, ["127.0.0.1:53".parse().unwrap()]);
     }
 }
