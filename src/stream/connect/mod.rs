@@ -2,8 +2,9 @@
 //! begins when the first ones are there.
 //!
 //! [`resolve`] is all that knows where addresses come from: [`shared`] is the resolver that a base
-//! has for it, [`system`] the system's on threads.
+//! has for it, [`system`] the system's on threads. [`order`] says which ones are tried first.
 
+mod order;
 mod race;
 mod resolve;
 mod shared;
@@ -50,9 +51,10 @@ impl BufferEvent {
     /// [`connect_host_by`](Self::connect_host_by).
     ///
     /// Of several addresses the one that answers first is taken (RFC 8305, "happy eyeballs"):
-    /// IPv6 and IPv4 take turns, IPv6 first, and the next one is tried when one fails, or has not
-    /// answered after 250 ms. IPv4 addresses that are there before those of IPv6 wait for them for
-    /// 50 ms; what comes later joins the race.
+    /// those to which this machine has the best way come first, which as a rule is IPv6, IPv6 and
+    /// IPv4 take turns, and the next one is tried when one fails, or has not answered after
+    /// 250 ms. IPv4 addresses that are there before those of IPv6 wait for them for 50 ms; what
+    /// comes later joins the race.
     ///
     /// [`peer`](BufferEventRef::peer) is the name until there is a connection, and the address
     /// afterwards. A stream that is closed meanwhile is gone at once, with its lookup.

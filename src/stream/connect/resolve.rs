@@ -1,6 +1,6 @@
 //! Whom to ask for the addresses of a host, and the asking.
 
-use super::system;
+use super::{order, system};
 use crate::LoopHandle;
 use crate::dns::{self, ResolverRef};
 use crate::error::{Error, Result};
@@ -163,7 +163,7 @@ impl Lookup {
             return Ok(Lookup::System { _cancel: cancel });
         };
         let with_port = move |ip: Vec<IpAddr>| -> Vec<SocketAddr> {
-            ip.into_iter().map(|ip| (ip, port).into()).collect()
+            order::order(ip.into_iter().map(|ip| (ip, port).into()).collect())
         };
         let tell = Rc::new(tell);
         let early = tell.clone();
