@@ -10,6 +10,7 @@ mod common;
 
 mod chat;
 mod delay;
+mod dns_server;
 mod download;
 mod program;
 mod proxy;
