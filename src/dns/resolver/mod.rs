@@ -61,8 +61,13 @@ impl Resolver {
     #[doc(alias = "evdns_base_new")]
     pub fn new(base: &LoopHandle, config: Config) -> Result<Self> {
         servers::check(&config)?;
-        // SAFETY: the base is alive. Without flags nothing is read and no server is there.
-        let raw = unsafe { ffi::evdns_base_new(base.inner().open()?, 0) };
+        // What libevent 2.2 remembers holds the loop until it is out of date.
+        #[cfg(libevent_2_2)]
+        let flags = ffi::EVDNS_BASE_NO_CACHE;
+        #[cfg(not(libevent_2_2))]
+        let flags = 0;
+        // SAFETY: the base is alive. Without other flags nothing is read and no server is there.
+        let raw = unsafe { ffi::evdns_base_new(base.inner().open()?, flags) };
         if raw.is_null() {
             return Err(Error::Libevent {
                 op: "evdns_base_new",
