@@ -77,6 +77,7 @@ pub enum Error {
     },
 
     /// A name could not be turned into an address by a [`dns::Resolver`](crate::dns::Resolver).
+    #[cfg(unix)]
     #[error(transparent)]
     Dns(#[from] crate::dns::LookupError),
 

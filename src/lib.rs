@@ -134,7 +134,7 @@
 //! | `bufferevent_*` | [`BufferEvent`]; the table in [`stream`] |
 //! | `evconnlistener_new_bind`, `evconnlistener_new` | [`Listener::bind`], [`Listener::from_socket`] |
 //! | `evtag_*` | [`tag`] |
-//! | `evdns_*` | not yet; in [`ffi`] |
+//! | `evdns_*` | [`dns::Resolver`], [`dns::Server`]; the table in [`dns`] |
 //!
 //! # Features
 //!
@@ -154,6 +154,7 @@ pub use libevent_sys as ffi;
 mod base;
 pub mod buffer;
 mod callback;
+#[cfg(unix)]
 pub mod dns;
 mod error;
 mod event;
