@@ -27,7 +27,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The name servers. They take turns; one that does not answer is left out for a while.
+    /// The name servers. The first one is asked; when it is silent for nearly [`timeout`](Self::timeout),
+    /// has failed or refuses, the others are. One that was silent is passed over from then on, until
+    /// [`retry_failed`](Self::retry_failed).
     #[doc(alias = "evdns_base_nameserver_add")]
     #[doc(alias = "evdns_base_nameserver_ip_add")]
     #[doc(alias = "evdns_base_nameserver_sockaddr_add")]
@@ -48,7 +50,8 @@ pub struct Config {
     /// How long to wait for one server's answer before the next one is asked, or the same one
     /// again: 5 s unless told otherwise, 1 ms at least.
     pub timeout: Duration,
-    /// How often a question is sent in all: 3 times unless told otherwise, once at least.
+    /// How often a question is sent in all: 3 times unless told otherwise, once at least. With
+    /// several servers the first one is asked besides.
     pub attempts: u8,
     /// How long a lookup may take in all, whatever it waits for: 30 s unless told otherwise.
     pub deadline: Duration,

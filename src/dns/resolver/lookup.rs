@@ -260,9 +260,12 @@ impl Job {
                 let error = LookupError::new(&*self.asked, Cause::NoServer).because(why);
                 return self.conclude(Err(error), in_loop);
             }
+            // The servers stay, also when C knows the first answer at once.
+            self.resolver.asked();
             for &kind in &self.kinds {
                 self.ask(kind, &name);
             }
+            self.resolver.answered();
             self.found.borrow_mut().name = name;
             self.missing.set(false);
             if !self.questions.borrow().is_empty() {
@@ -281,7 +284,10 @@ impl Job {
     fn ask(self: &Rc<Self>, kind: Kind, name: &str) {
         match Question::ask(&self.resolver, self, kind, name) {
             Ok(question) => self.questions.borrow_mut().push(question),
-            Err(reply) => self.take(reply),
+            Err(reply) => match kind.instead(&reply) {
+                Some(kind) => self.ask(kind, name),
+                None => self.take(reply),
+            },
         }
     }
 
@@ -290,27 +296,22 @@ impl Job {
         self.questions
             .borrow_mut()
             .retain(|other| !Rc::ptr_eq(other, question));
-        let plain = match question.kind {
-            Kind::CanonicalIpv4 => Some(Kind::Ipv4),
-            Kind::CanonicalIpv6 => Some(Kind::Ipv6),
-            _ => None,
-        };
         let missing = matches!(reply.records, Err(Cause::NoSuchName));
-        match (plain, &reply.records) {
-            // C has not told what went wrong; perhaps nothing but the canonical name.
-            (Some(plain), Err(cause)) if *cause != Cause::NoSuchName => {
-                let name = self.found.borrow().name.clone();
-                self.ask(plain, &name);
-            }
-            _ => self.take(reply),
+        let name = || self.found.borrow().name.clone();
+        if let Some(kind) = question.kind.instead(&reply) {
+            self.ask(kind, &name());
+        } else if let Err(cause) = reply.records
+            && self.resolver.others_may_know(cause, question.begun)
+        {
+            self.ask(question.kind, &name());
+        } else {
+            self.take(reply);
         }
         if !self.questions.borrow().is_empty() {
             let found = !self.found.borrow().is_empty();
-            if found {
-                if let Some(early) = self.early.take() {
-                    let addresses = self.found.borrow().addresses();
-                    return early(addresses);
-                }
+            if found && let Some(early) = self.early.take() {
+                let addresses = self.found.borrow().addresses();
+                return early(addresses);
             }
             self.missing.set(self.missing.get() || missing);
             if found || missing {
@@ -343,9 +344,13 @@ impl Job {
             }
             Err(cause) => {
                 let mut trouble = self.trouble.borrow_mut();
-                let worse = |old: &LookupError| rank(cause) > rank(old.cause());
-                if trouble.as_ref().is_none_or(worse) {
-                    *trouble = Some(LookupError::new(&*self.asked, cause).with_ttl(reply.ttl));
+                let old = trouble.as_ref();
+                let shortest = match old.filter(|old| old.cause() == cause) {
+                    Some(old) => [old.ttl(), reply.ttl].into_iter().flatten().min(),
+                    None => reply.ttl,
+                };
+                if old.is_none_or(|old| rank(cause) >= rank(old.cause())) {
+                    *trouble = Some(LookupError::new(&*self.asked, cause).with_ttl(shortest));
                 }
             }
         }
@@ -358,7 +363,13 @@ impl Job {
         !self.found.borrow().is_empty()
             || matches!(
                 cause,
-                Some(Cause::TimedOut | Cause::Truncated | Cause::OutOfMemory)
+                Some(
+                    Cause::TimedOut
+                        | Cause::Truncated
+                        | Cause::OutOfMemory
+                        | Cause::Cancelled
+                        | Cause::Closed
+                )
             )
     }
 

@@ -66,7 +66,11 @@ impl Resolver {
         let flags = ffi::EVDNS_BASE_NO_CACHE;
         #[cfg(not(libevent_2_2))]
         let flags = 0;
+<<<<<<< HEAD
         // SAFETY: the base is alive. Without other flags nothing is read and no server is there.
+=======
+        // SAFETY: the base is alive. Nothing is read and no server is there.
+>>>>>>> b6edbc2 (Ask one name server at a time: with a dead one of two, every lookup of a host lost a family)
         let raw = unsafe { ffi::evdns_base_new(base.inner().open()?, flags) };
         if raw.is_null() {
             return Err(Error::Libevent {
@@ -95,8 +99,8 @@ impl Resolver {
     /// [`Error::Closed`] when the base is gone.
     ///
     /// # Safety
-    /// `raw` is an `evdns_base` on `base`, and lives until the resolver is closed and all its
-    /// lookups have ended.
+    /// `raw` is an `evdns_base` on `base`, and lives until the resolver is closed and the loop has
+    /// been back after that, or the base is gone: C still has to hear of what was cancelled.
     pub unsafe fn attach(
         base: &LoopHandle,
         raw: *mut ffi::evdns_base,
@@ -227,8 +231,12 @@ impl ResolverRef {
     }
 
     /// The C object, for calls of `ffi`; NULL when it is closed. From now on its sockets stay open,
-    /// also while no lookup is under way, and so hold the loop until it is closed. The search list
-    /// is C's as well then; the hosts are not.
+    /// also while no lookup is under way, and so hold the loop until it is closed; all servers take
+    /// turns. The search list is C's as well then; the hosts are not.
+    ///
+    /// What C code asks has to be answered before the resolver is closed: closing frees the C
+    /// object, and libevent uses it after that for an `evdns_getaddrinfo` that is half answered.
+    /// Name servers and options that C code sets are lost now and then.
     pub fn as_ptr(&self) -> *mut ffi::evdns_base {
         if !self.closed.get() && !self.foreign {
             self.share_with_c();
@@ -254,6 +262,7 @@ impl ResolverRef {
     /// twice is fine.
     #[doc(alias = "evdns_base_free")]
     pub fn close(&self) {
+        let _alive = self.rc();
         if !self.shut() {
             return;
         }
@@ -410,8 +419,9 @@ impl ResolverRef {
             .base
             .inner()
             .remove_object(self.key.replace(usize::MAX));
-        drop(object);
         self.free_if_unused();
+        // Perhaps the last count, but for that of whoever called.
+        drop(object);
         true
     }
 
@@ -459,6 +469,7 @@ impl ResolverRef {
         }
         self.config.replace(Rc::new(config));
         self.set_options();
+        self.forget_failures();
         self.renew_servers();
         Ok(())
     }

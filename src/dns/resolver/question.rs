@@ -49,6 +49,24 @@ impl Reply {
     }
 }
 
+impl Kind {
+    /// The same without the canonical name.
+    fn plain(self) -> Option<Self> {
+        match self {
+            Kind::CanonicalIpv4 => Some(Kind::Ipv4),
+            Kind::CanonicalIpv6 => Some(Kind::Ipv6),
+            _ => None,
+        }
+    }
+
+    /// What to ask when this is the answer, and is none: C does not tell what went wrong with a
+    /// canonical name, perhaps nothing but that name.
+    pub(super) fn instead(self, reply: &Reply) -> Option<Self> {
+        let failed = matches!(&reply.records, Err(cause) if *cause != Cause::NoSuchName);
+        self.plain().filter(|_| failed)
+    }
+}
+
 /// What C gave, until it has called back.
 #[derive(Clone, Copy)]
 enum Raw {
@@ -63,7 +81,7 @@ pub(super) struct Question {
     job: Cell<Weak<Job>>,
     pub(super) kind: Kind,
     raw: Cell<Raw>,
-    begun: Instant,
+    pub(super) begun: Instant,
     /// What C has called back with before it returned.
     early: Cell<Option<Reply>>,
     asking: Cell<bool>,
@@ -90,7 +108,7 @@ impl Question {
             early: Cell::default(),
             asking: Cell::new(true),
         });
-        resolver.asked.set(resolver.asked.get() + 1);
+        resolver.asked();
         // C's count, which its callback takes back.
         let arg = Rc::into_raw(question.clone()).cast_mut().cast::<c_void>();
         // SAFETY: the resolver's C object is alive as long as it is open. C copies the name, and
@@ -152,6 +170,8 @@ impl Question {
     /// As for [`ask_c`](Self::ask_c).
     unsafe fn ask_canonical(&self, family: AddrHints, name: &CStr, arg: *mut c_void) -> Raw {
         let hints = family.tcp().canonical_name().to_c();
+        // Nor may C look through the list that it has for C code.
+        self.resolver.clear_search();
         // SAFETY: the caller's promise; C copies the hints.
         let request = unsafe {
             ffi::evdns_getaddrinfo(
@@ -163,6 +183,7 @@ impl Question {
                 arg,
             )
         };
+        self.resolver.share_search();
         match request.is_null() {
             true => Raw::None,
             false => Raw::AddrInfo(request),
@@ -189,17 +210,20 @@ impl Question {
     /// C has called back.
     fn answered(self: &Rc<Self>, mut reply: Reply) {
         self.raw.set(Raw::None);
+        let config = self.resolver.settings();
+        // For C a server that failed is one that was late, only sooner. C counts by the loop's
+        // clock, which is a little behind.
+        let patience = config.timeout.saturating_mul(config.attempts.max(1).into());
+        let took = self.resolver.asking_since(self.begun);
+        if matches!(reply.records, Err(Cause::TimedOut)) && took + config.timeout / 2 < patience {
+            reply.records = Err(Cause::ServerFailed);
+        }
+        if !matches!(reply.records, Err(Cause::TimedOut | Cause::Cancelled)) {
+            self.resolver.heard();
+        }
         if self.asking.get() {
             self.early.set(Some(reply));
         } else if let Some(job) = self.job.take().upgrade() {
-            let took = self.begun.elapsed();
-            let config = self.resolver.settings();
-            // For C a server that failed is one that was late, only sooner.
-            let patience = config.timeout * u32::from(config.attempts.max(1));
-            if matches!(reply.records, Err(Cause::TimedOut)) && took < patience {
-                reply.records = Err(Cause::ServerFailed);
-            }
-            self.resolver.note(took);
             job.answered(self, reply);
         }
         self.resolver.answered();
@@ -207,8 +231,14 @@ impl Question {
 }
 
 impl ResolverRef {
+    /// C has one question more, or is about to have some. To be taken back by
+    /// [`answered`](Self::answered).
+    pub(super) fn asked(&self) {
+        self.asked.set(self.asked.get() + 1);
+    }
+
     /// C has one question less.
-    fn answered(&self) {
+    pub(super) fn answered(&self) {
         self.asked.set(self.asked.get() - 1);
         if self.asked.get() == 0 {
             match self.closed.get() {

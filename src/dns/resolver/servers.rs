@@ -6,10 +6,14 @@
 //! one brings them, the last one takes them away, and with them all that C thought of them. C is
 //! told to probe after an hour, and has none for that long: a timer of ours gives the servers
 //! another chance instead.
+//!
+//! What C knows of its servers goes with them, and it lets them take turns. One that is dead would
+//! keep the answer of one family back at every lookup. So C gets the first one alone; when that is
+//! silent, or cannot answer, it gets the others. One that was silent is passed over for a while.
 
 use super::{Config, ResolverRef};
 use crate::callback::retain;
-use crate::dns::name;
+use crate::dns::{Cause, name};
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::util::socket_addr;
@@ -20,7 +24,7 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::raw::{c_int, c_short, c_void};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When C would probe: as late as it can.
 const PROBE: &str = "3600";
@@ -34,10 +38,30 @@ pub(super) struct State {
     suspended: Cell<bool>,
     /// Whether C code uses the C object too.
     shared: Cell<bool>,
-    /// Which one is asked first.
+    /// Which one is asked first, and alone; and since when it is not the first of all.
     first: Cell<usize>,
-    /// Whether a question had to be sent more than once since C has servers.
-    slow: Cell<bool>,
+    moved: Cell<Option<Instant>>,
+    /// Whether the others are asked instead.
+    others: Cell<bool>,
+    /// They are, as the first one was silent.
+    silent: Cell<bool>,
+    /// Whether somebody has answered since the timer was set.
+    heard: Cell<bool>,
+    /// Since when C has these servers.
+    begun: Cell<Option<Instant>>,
+}
+
+/// When servers get another chance, or are looked after otherwise: well before a probe.
+fn renewal(config: &Config) -> Duration {
+    let (least, most) = RENEW;
+    // Questions that are under way begin anew then: not before one can be given up.
+    let patience = config.timeout * (u32::from(config.attempts.max(1)) + 1);
+    config.retry_failed.max(patience).clamp(least, most)
+}
+
+/// How long nobody has to answer to be silent: a little less than until C asks again.
+fn silence(config: &Config) -> Duration {
+    config.timeout.min(config.deadline) * 7 / 8
 }
 
 /// Whether C can work by it.
@@ -113,9 +137,7 @@ impl ResolverRef {
             c"edns-udp-size:",
             config.edns_size.unwrap_or(512).to_string(),
         );
-        if self.servers.shared.get() {
-            self.share_search();
-        }
+        self.share_search();
     }
 
     fn set_option(&self, name: &std::ffi::CStr, value: String) {
@@ -137,25 +159,53 @@ impl ResolverRef {
         if servers.is_empty() {
             return Err(String::new());
         }
-        let mut failure = String::new();
-        for index in 0..servers.len() {
+        let renewal = renewal(&config);
+        if state.moved.get().is_some_and(|at| at.elapsed() >= renewal) {
+            self.forget_failures();
+        }
+        let first = state.first.get();
+        let mut order: Vec<_> = (0..servers.len())
+            .map(|index| servers[(first + index) % servers.len()])
+            .collect();
+        if state.others.get() {
+            order.remove(0);
+        } else if !self.is_one_alone() {
             // C asks the one that was added first, then the others in the reverse order.
-            let index = (servers.len() - index) % servers.len();
-            let server = servers[(index + state.first.get()) % servers.len()];
+            order[1..].reverse();
+        }
+        let mut failure = String::new();
+        for server in order {
             match self.add_server(server) {
                 Ok(()) => state.there.set(true),
                 Err(error) => failure = format!("{server}: {error}"),
+            }
+            if state.there.get() && self.is_one_alone() {
+                break;
             }
         }
         if !state.there.get() {
             return Err(failure);
         }
-        let (least, most) = RENEW;
-        // Questions that are under way begin anew then: not before one can have been given up.
-        let patience = config.timeout * (u32::from(config.attempts.max(1)) + 1);
-        let delay = config.retry_failed.max(patience).clamp(least, most);
-        self.renew.trigger_after(delay);
+        state.begun.set(Some(Instant::now()));
+        state.heard.set(false);
+        self.renew.trigger_after(match self.is_one_alone() {
+            true => silence(&config).min(renewal),
+            false => renewal,
+        });
         Ok(())
+    }
+
+    /// Whether C has but one of several servers, or will have.
+    fn is_one_alone(&self) -> bool {
+        let state = &self.servers;
+        let several = self.settings().servers.len() > 1;
+        several && !self.foreign && !state.shared.get() && !state.others.get()
+    }
+
+    /// Begins with the first of all again.
+    pub(super) fn forget_failures(&self) {
+        self.servers.first.set(0);
+        self.servers.moved.set(None);
     }
 
     fn add_server(&self, mut server: SocketAddr) -> io::Result<()> {
@@ -189,8 +239,10 @@ impl ResolverRef {
             return;
         }
         self.renew.stop();
-        if state.slow.take() {
-            state.first.set(state.first.get().wrapping_add(1));
+        if state.others.take() && state.silent.take() {
+            let count = self.settings().servers.len().max(1);
+            state.first.set((state.first.get() + 1) % count);
+            state.moved.set(Some(Instant::now()));
         }
         // SAFETY: alive until it is closed, and then until its servers are gone. No server has been
         // there for an hour, so none is being probed.
@@ -201,23 +253,75 @@ impl ResolverRef {
     pub(super) fn renew_servers(&self) {
         if self.servers.there.get() {
             self.end_servers();
+            self.forget_failures();
             self.go_on();
         }
     }
 
-    /// Lets C ask what waits.
-    fn go_on(&self) {
-        if self.begin_servers().is_ok() && !self.servers.suspended.get() {
+    /// Lets C ask what waits. False when there is nobody to ask.
+    fn go_on(&self) -> bool {
+        let begun = self.begin_servers().is_ok();
+        if begun && !self.servers.suspended.get() {
             // SAFETY: alive until it is closed.
             unsafe { ffi::evdns_base_resume(self.raw.get()) };
         }
+        begun
     }
 
-    /// A question has been answered, or not, after this time.
-    pub(super) fn note(&self, took: Duration) {
-        if took >= self.settings().timeout {
-            self.servers.slow.set(true);
+    /// The time is over: of the one that is asked alone to answer, or of what C knows.
+    fn on_renew(&self) {
+        let state = &self.servers;
+        let config = self.settings();
+        let age = state.begun.get().map_or(Duration::ZERO, |at| at.elapsed());
+        let left = renewal(&config).saturating_sub(age);
+        if !self.is_one_alone() || left.is_zero() {
+            self.renew_servers();
+        } else if state.heard.take() {
+            self.renew.trigger_after(silence(&config).min(left));
+        } else {
+            self.ask_others(true);
         }
+    }
+
+    /// Lets C ask all servers but the one that it asked alone.
+    fn ask_others(&self, silent: bool) {
+        let state = &self.servers;
+        self.end_servers();
+        state.others.set(true);
+        state.silent.set(silent);
+        if !self.go_on() {
+            state.others.set(false);
+            self.go_on();
+        }
+    }
+
+    /// A question that was begun then has no answer, or one that says something of the server only.
+    /// Whether it is worth while to ask again.
+    pub(super) fn others_may_know(&self, cause: Cause, begun: Instant) -> bool {
+        let state = &self.servers;
+        let failed = matches!(
+            cause,
+            Cause::ServerFailed | Cause::Refused | Cause::NotImplemented
+        );
+        if state.there.get() && self.is_one_alone() && (failed || cause == Cause::TimedOut) {
+            self.ask_others(false);
+            return true;
+        }
+        // Its answer may have been waiting to be told when another one's brought the others.
+        failed && state.others.get() && state.begun.get().is_some_and(|others| begun < others)
+    }
+
+    /// Somebody has answered.
+    pub(super) fn heard(&self) {
+        self.servers.heard.set(true);
+    }
+
+    /// How long C has been asking a question that was begun then.
+    pub(super) fn asking_since(&self, begun: Instant) -> Duration {
+        let servers = self.servers.begun.get();
+        servers
+            .map_or(begun, |servers| servers.max(begun))
+            .elapsed()
     }
 
     /// C has no question left.
@@ -274,17 +378,23 @@ impl ResolverRef {
     pub(super) fn share_with_c(&self) {
         if !self.servers.shared.replace(true) {
             self.share_search();
+            // It may be one that is alone.
+            self.end_servers();
             // C code finds out by itself when there is nobody to ask.
-            let _ = self.begin_servers();
+            self.go_on();
         }
     }
 
-    fn share_search(&self) {
+    /// Gives C the search list, for C code.
+    pub(super) fn share_search(&self) {
+        if !self.servers.shared.get() {
+            return;
+        }
+        self.clear_search();
         let config = self.settings();
         let raw = self.raw.get();
         // SAFETY: alive until it is closed; C copies the names.
         unsafe {
-            ffi::evdns_base_search_clear(raw);
             // C looks at the last one first.
             for domain in config.search.iter().rev() {
                 if let Ok(domain) = CString::new(domain.as_str()) {
@@ -292,6 +402,14 @@ impl ResolverRef {
                 }
             }
             ffi::evdns_base_search_ndots_set(raw, config.ndots.into());
+        }
+    }
+
+    /// Takes it back.
+    pub(super) fn clear_search(&self) {
+        if self.servers.shared.get() {
+            // SAFETY: alive until it is closed. Requests under way keep the list that they have.
+            unsafe { ffi::evdns_base_search_clear(self.raw.get()) };
         }
     }
 
@@ -312,9 +430,9 @@ impl ResolverRef {
     }
 }
 
-/// C calls this when the time of servers that failed is over.
+/// C calls this when it is time to look after the servers.
 pub(super) unsafe extern "C" fn on_renew(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
     // SAFETY: `arg` is the resolver, which frees this event before it goes.
     let resolver = unsafe { retain::<ResolverRef>(arg) };
-    resolver.renew_servers();
+    resolver.on_renew();
 }
