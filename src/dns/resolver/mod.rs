@@ -66,11 +66,7 @@ impl Resolver {
         let flags = ffi::EVDNS_BASE_NO_CACHE;
         #[cfg(not(libevent_2_2))]
         let flags = 0;
-<<<<<<< HEAD
         // SAFETY: the base is alive. Without other flags nothing is read and no server is there.
-=======
-        // SAFETY: the base is alive. Nothing is read and no server is there.
->>>>>>> b6edbc2 (Ask one name server at a time: with a dead one of two, every lookup of a host lost a family)
         let raw = unsafe { ffi::evdns_base_new(base.inner().open()?, flags) };
         if raw.is_null() {
             return Err(Error::Libevent {
