@@ -253,7 +253,8 @@ fn an_answer_with_many_addresses_is_gone_through() {
 #[test]
 fn of_the_causes_of_two_families_the_one_that_says_most_is_told() {
     let _watchdog = bounded();
-    let cases: [(fn(&Query) -> Option<Vec<u8>>, Cause); 4] = [
+    type Reply = fn(&Query) -> Option<Vec<u8>>;
+    let cases: [(Reply, Cause); 4] = [
         (|query| Some(query.error(NO_SUCH_NAME)), Cause::NoSuchName),
         (|query| Some(query.reply().bytes()), Cause::NoData),
         (
@@ -557,7 +558,9 @@ fn a_thousand_names_are_looked_up_at_once() {
     let nobody = TcpListener::bind((V4, 0)).unwrap().local_addr().unwrap();
     let server = NameServer::start(|query| Some(query.address(V4, 60)));
     let mut base = EventBase::new().unwrap();
-    let resolver = Resolver::new(&base, config(&server)).unwrap();
+    // Patient, as that may take a while.
+    let config = Config::with_servers([server.address()]);
+    let resolver = Resolver::new(&base, config).unwrap();
     let how = Resolve::by(&resolver);
     let streams: Vec<_> = (0..MANY)
         .map(|n| connect(&base, &how, &format!("host{n}.example"), nobody.port()))
