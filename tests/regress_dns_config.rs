@@ -104,6 +104,7 @@ fn set_SO_RCVBUF_SO_SNDBUF() {
 }
 
 type Get<T> = fn(&Config) -> T;
+type Change = fn(&mut Config);
 
 /// What an option becomes, which a resolver takes then.
 fn set<T>(option: &str, value: &str, get: Get<T>) -> T {
@@ -183,7 +184,7 @@ fn set_options() {
     }
     // What is not from a file is refused, by name.
     let base = EventBase::new().unwrap();
-    let wrong: [(&str, fn(&mut Config)); 3] = [
+    let wrong: [(&str, Change); 3] = [
         ("timeout", |config| config.timeout = Duration::ZERO),
         ("receive_buffer", |config| config.receive_buffer = Some(0)),
         ("send_buffer", |config| config.send_buffer = Some(1 << 31)),

@@ -1,6 +1,6 @@
 //! libevent's own regress cases for DNS (test/regress_dns.c): streams that connect to a host by its
 //! name. The whole list, and what differs, is in docs/regress.md.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod common;
 #[path = "common/regress.rs"]

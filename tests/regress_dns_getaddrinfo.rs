@@ -8,10 +8,10 @@ mod regress_dns;
 
 use common::bounded;
 use dns_common::{A, AAAA, NO_SUCH_NAME, NameServer, Query};
-use libevent2::dns::{Answer, Cause, Config, Hosts, Lookup, LookupError, Resolver};
+use libevent2::dns::{Cause, Config, Hosts, Lookup, Resolver};
 use libevent2::util::{AddrHints, AddrInfo};
 use libevent2::{EventBase, LoopEnd, Timer};
-use regress_dns::{FOOF, FOOF_TABLE, Got, asking, ms, table_server};
+use regress_dns::{FOOF, FOOF_TABLE, Found, Got, asking, ms, table_server};
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -23,11 +23,7 @@ fn tcp() -> AddrHints {
 }
 
 /// Looks up what needs no server. The loop calls the closure nevertheless.
-fn at_once(
-    host: Option<&str>,
-    service: Option<&str>,
-    hints: AddrHints,
-) -> Result<Answer<AddrInfo>, LookupError> {
+fn at_once(host: Option<&str>, service: Option<&str>, hints: AddrHints) -> Found<AddrInfo> {
     let mut base = EventBase::new().unwrap();
     let mut config = Config::default();
     config.hosts = Hosts::parse("127.0.0.1 localhost\n::1 localhost");
@@ -42,9 +38,7 @@ fn at_once(
 
 /// The addresses that are for sockets of TCP and of UDP, those of IPv4 first.
 #[track_caller]
-fn of_tcp_and_udp(
-    answer: Result<Answer<AddrInfo>, LookupError>,
-) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+fn of_tcp_and_udp(answer: Found<AddrInfo>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
     let answer = answer.unwrap();
     assert_eq!(answer.ttl, None, "nobody has told");
     let of = |socket_type, protocol| {

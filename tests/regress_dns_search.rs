@@ -8,12 +8,10 @@ mod regress_dns;
 
 use common::bounded;
 use dns_common::{NO_SUCH_NAME, NameServer};
-use libevent2::dns::{Cause, Config, Lookup, Request, Resolver, ResponseCode, Server};
-use libevent2::{Error, EventBase, LoopEnd};
-use regress_dns::{Entry, Got, asking, look_up, ms};
-use std::cell::{Cell, RefCell};
+use libevent2::dns::{Cause, Config, Resolver};
+use libevent2::{EventBase, LoopEnd};
+use regress_dns::{Entry, Got, asking, look_up};
 use std::net::Ipv4Addr;
-use std::rc::Rc;
 use std::time::Duration;
 
 const HOST: Ipv4Addr = Ipv4Addr::new(11, 22, 33, 44);
@@ -140,49 +138,4 @@ fn search_empty() {
     assert_eq!(got.cause(), Cause::BadName);
     assert!(lookup.is_done());
     assert!(server.queries().is_empty());
-}
-
-#[test]
-fn search_cancel() {
-    let _watchdog = bounded();
-    let mut base = EventBase::new().unwrap();
-    let asked = Rc::new(RefCell::new(Vec::new()));
-    let lookup = Rc::new(Cell::new(None::<Lookup>));
-    let server = Server::bind(&base, "127.0.0.1:0".parse().unwrap(), {
-        let (asked, lookup) = (Rc::clone(&asked), Rc::clone(&lookup));
-        move |request: Request| {
-            let name = request.question().name().to_ascii_lowercase();
-            request.respond(ResponseCode::NO_SUCH_NAME)?;
-            asked.borrow_mut().push(name);
-            if asked.borrow().len() == 3 {
-                let lookup = lookup.take().expect("it is under way");
-                assert!(!lookup.is_done());
-                lookup.cancel();
-            }
-            Ok::<_, Error>(())
-        }
-    })
-    .unwrap();
-    let domains = ["a", "b", "c", "d"].map(|domain| format!("{domain}.example.com"));
-    let mut config = Config::with_servers([server.local_addr()]);
-    config.search = domains.to_vec();
-    let resolver = Resolver::new(&base, config).unwrap();
-    let got = Got::<Ipv4Addr>::nothing();
-    let (note, handle) = (got.note(), base.handle().clone());
-    lookup.set(Some(
-        resolver
-            .lookup_ipv4("host", move |found| {
-                note(found);
-                handle.exit();
-            })
-            .unwrap(),
-    ));
-    assert_eq!(base.run().unwrap(), LoopEnd::Exit);
-    assert_eq!(got.cause(), Cause::Cancelled);
-    assert_eq!(resolver.lookups(), 0);
-    // Nobody is asked for the rest.
-    base.exit_after(ms(50)).unwrap();
-    assert_eq!(base.run().unwrap(), LoopEnd::Exit);
-    let three = ["a", "b", "c"].map(|domain| format!("host.{domain}.example.com"));
-    assert_eq!(*asked.borrow(), three);
 }

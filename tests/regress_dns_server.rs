@@ -1,6 +1,7 @@
 //! libevent's own regress cases for DNS (test/regress_dns.c): a resolver and a server on one loop,
 //! and the cases that the original asks the Internet for. The whole list, and what differs, is in
 //! docs/regress.md.
+#![cfg(target_os = "linux")]
 
 mod common;
 mod dns_common;
@@ -10,11 +11,11 @@ mod regress_dns;
 use common::bounded;
 use dns_common::{A, AAAA, NameServer, PTR};
 use libevent2::dns::{
-    Answer, Cause, Config, LookupError, Record, RecordType, Reply, Request, Resolver, Server,
+    Cause, Config, Lookup, Record, RecordType, Reply, Request, Resolver, ResponseCode, Server,
 };
-use libevent2::{BoxError, EventBase, LoopEnd};
-use regress_dns::{Got, asking};
-use std::cell::Cell;
+use libevent2::{BoxError, Error, EventBase, LoopEnd};
+use regress_dns::{Found, Got, asking, ms};
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -56,11 +57,7 @@ fn answer(request: Request) -> Result<(), BoxError> {
 }
 
 #[track_caller]
-fn assert_found<T: PartialEq + std::fmt::Debug>(
-    got: Result<Answer<T>, LookupError>,
-    record: T,
-    ttl: u64,
-) {
+fn assert_found<T: PartialEq + std::fmt::Debug>(got: Found<T>, record: T, ttl: u64) {
     let answer = got.unwrap();
     assert_eq!(answer.records, [record]);
     assert_eq!(answer.ttl, Some(Duration::from_secs(ttl)));
@@ -196,4 +193,49 @@ fn resolve_reverse() {
     let known = config.hosts.names(Ipv4Addr::LOCALHOST.into()).len() > 0;
     assert!(!name_of_localhost(config).is_empty());
     assert_eq!(server.queries().is_empty(), known);
+}
+
+#[test]
+fn search_cancel() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let asked = Rc::new(RefCell::new(Vec::new()));
+    let lookup = Rc::new(Cell::new(None::<Lookup>));
+    let server = Server::bind(&base, "127.0.0.1:0".parse().unwrap(), {
+        let (asked, lookup) = (Rc::clone(&asked), Rc::clone(&lookup));
+        move |request: Request| {
+            let name = request.question().name().to_ascii_lowercase();
+            request.respond(ResponseCode::NO_SUCH_NAME)?;
+            asked.borrow_mut().push(name);
+            if asked.borrow().len() == 3 {
+                let lookup = lookup.take().expect("it is under way");
+                assert!(!lookup.is_done());
+                lookup.cancel();
+            }
+            Ok::<_, Error>(())
+        }
+    })
+    .unwrap();
+    let domains = ["a", "b", "c", "d"].map(|domain| format!("{domain}.example.com"));
+    let mut config = Config::with_servers([server.local_addr()]);
+    config.search = domains.to_vec();
+    let resolver = Resolver::new(&base, config).unwrap();
+    let got = Got::<Ipv4Addr>::nothing();
+    let (note, handle) = (got.note(), base.handle().clone());
+    lookup.set(Some(
+        resolver
+            .lookup_ipv4("host", move |found| {
+                note(found);
+                handle.exit();
+            })
+            .unwrap(),
+    ));
+    assert_eq!(base.run().unwrap(), LoopEnd::Exit);
+    assert_eq!(got.cause(), Cause::Cancelled);
+    assert_eq!(resolver.lookups(), 0);
+    // Nobody is asked for the rest.
+    base.exit_after(ms(50)).unwrap();
+    assert_eq!(base.run().unwrap(), LoopEnd::Exit);
+    let three = ["a", "b", "c"].map(|domain| format!("host.{domain}.example.com"));
+    assert_eq!(*asked.borrow(), three);
 }

@@ -13,8 +13,10 @@ pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+pub type Found<T> = Result<Answer<T>, LookupError>;
+
 /// What the closure of one lookup got.
-pub struct Got<T>(Rc<RefCell<Vec<Result<Answer<T>, LookupError>>>>);
+pub struct Got<T>(Rc<RefCell<Vec<Found<T>>>>);
 
 impl<T: 'static> Got<T> {
     pub fn nothing() -> Self {
@@ -22,7 +24,7 @@ impl<T: 'static> Got<T> {
     }
 
     /// A closure for a lookup.
-    pub fn note(&self) -> impl FnOnce(Result<Answer<T>, LookupError>) + 'static {
+    pub fn note(&self) -> impl FnOnce(Found<T>) + 'static {
         let got = Rc::clone(&self.0);
         move |found| got.borrow_mut().push(found)
     }
@@ -38,7 +40,7 @@ impl<T: 'static> Got<T> {
 
     /// What it got, which it did once.
     #[track_caller]
-    pub fn once(&self) -> Result<Answer<T>, LookupError> {
+    pub fn once(&self) -> Found<T> {
         let mut got = self.0.take();
         assert_eq!(got.len(), 1, "the closure is called once");
         assert!(self.is_dropped());
@@ -67,7 +69,7 @@ impl<T: 'static> Got<T> {
     }
 }
 
-/// Asks this server, and else does what C does without being told more.
+/// Asks this server; the rest is as it is in C.
 pub fn asking(server: &NameServer) -> Config {
     Config::with_servers([server.address()])
 }
