@@ -179,7 +179,8 @@ fn ipv4_does_not_wait_for_ipv6_longer_than_a_moment() {
             let end = outcome(config, HOST, there.port());
             assert_eq!(end, End::Connected(there));
             let took = begin.elapsed();
-            assert!(took >= Duration::from_millis(49), "{took:?}");
+            // The loop's clock may be behind by some milliseconds.
+            assert!(took >= Duration::from_millis(40), "{took:?}");
             took
         })
         .min();

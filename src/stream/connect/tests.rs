@@ -214,19 +214,19 @@ fn addresses_that_come_late_keep_the_distance_to_the_one_that_is_being_tried() {
     let (silent, (_listener, good)) = (silent(), listening());
     let begin = Instant::now();
     // The first attempt begins after 50 ms, the second one 250 ms later, in whatever time its
-    // address has come.
+    // address has come. The loop's clock may be behind by some milliseconds.
     let wait = Duration::from_millis(100);
     let won = late_race(&[silent.address], wait, &[silent.address, good]);
     assert_eq!(won, Ok(good));
     let took = begin.elapsed();
-    assert!(took >= Duration::from_millis(299), "{took:?}");
+    assert!(took >= Duration::from_millis(280), "{took:?}");
     // Or at once, when that is over.
     let wait = Duration::from_millis(400);
     let begin = Instant::now();
     let won = late_race(&[silent.address], wait, &[silent.address, good]);
     assert_eq!(won, Ok(good));
     let took = begin.elapsed();
-    assert!(took >= wait, "{took:?}");
+    assert!(took >= wait - Duration::from_millis(20), "{took:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
