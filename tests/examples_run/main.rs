@@ -7,27 +7,34 @@
 mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../dns_common/mod.rs"]
+mod dns_common;
 
 mod chat;
 mod delay;
+mod dns_example;
+mod dns_lookup;
 mod dns_server;
 mod download;
 mod program;
 mod proxy;
 mod proxy_tls;
+mod resolve_many;
 mod servers;
 mod tail;
 
 use common::bounded;
 use program::Program;
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 10] = [
     "chat",
     "delay_load",
     "delay_server",
+    "dns_lookup",
     "echo_server",
     "hello_world",
     "rate_limited_download",
+    "resolve_many",
     "simple_proxy",
     "tail_files",
 ];
@@ -58,7 +65,7 @@ fn each_refuses_an_option_that_it_does_not_have() {
 #[test]
 fn wrong_arguments_are_named() {
     let _watchdog = bounded();
-    let wrong: [(&str, &[&str], &str); 19] = [
+    let wrong: [(&str, &[&str], &str); 28] = [
         ("chat", &["70000"], "70000"),
         ("chat", &["0", "0"], "unexpected argument \"0\""),
         ("delay_load", &[], "ADDRESS:PORT is missing"),
@@ -67,6 +74,10 @@ fn wrong_arguments_are_named() {
         ("delay_server", &["--delay", "-1"], "not a time"),
         ("delay_server", &["--port"], "missing argument"),
         ("delay_server", &["--workers", "0"], "--workers"),
+        ("dns_lookup", &[], "NAME is missing"),
+        ("dns_lookup", &["x", "--server", "here"], "here"),
+        ("dns_lookup", &["x", "--timeout", "0"], "deadline"),
+        ("dns_lookup", &["x", "--timeout", "-1"], "not a time"),
         ("echo_server", &["port"], "port"),
         ("hello_world", &["1", "2"], "\"2\""),
         ("rate_limited_download", &[], "URL is missing"),
@@ -74,6 +85,11 @@ fn wrong_arguments_are_named() {
         ("rate_limited_download", &["http:///"], "no host"),
         ("rate_limited_download", &["x:y/"], "no port"),
         ("rate_limited_download", &["x", "--rate", "0"], "zero"),
+        ("resolve_many", &[], "FILE is missing"),
+        ("resolve_many", &["a", "b"], "unexpected argument \"b\""),
+        ("resolve_many", &["/no/such/file"], "/no/such/file"),
+        ("resolve_many", &["a", "--concurrency", "0"], "zero"),
+        ("resolve_many", &["a", "--server", "here"], "here"),
         ("simple_proxy", &["127.0.0.1:0"], "UPSTREAM is missing"),
         ("simple_proxy", &["here", "127.0.0.1:1"], "here"),
         ("simple_proxy", &["127.0.0.1:0", "there"], "there"),

@@ -28,7 +28,7 @@ pub struct End {
 /// `cargo test` builds the examples too, but not when it is told which test to run.
 const HOW: &str = "`cargo build --examples` makes it";
 
-fn path(name: &str) -> PathBuf {
+pub fn path(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     // Beside the folder of the tests, for whatever profile and target they were built.
     let profile = test.ancestors().nth(2).unwrap();
