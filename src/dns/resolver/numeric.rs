@@ -58,6 +58,12 @@ impl ResolverRef {
         hints: AddrHints,
     ) -> (Plan, Sockets) {
         let name = host.or(service).unwrap_or_default();
+        // The system takes such a number modulo 2^16.
+        if service.is_some_and(is_no_port) {
+            let error = LookupError::new(name, Cause::BadName);
+            let error = error.because("a port is a number up to 65535");
+            return (Plan::Known(Err(error)), Sockets::none());
+        }
         // Numbers, and services by name, which are in a file.
         let number = match host {
             Some(host) => util::getaddrinfo(Some(host), service, hints.numeric_host()),
@@ -74,6 +80,10 @@ impl ResolverRef {
             }
             (Some(host), Err(error)) if is_name(&error) && !hints.is_numeric_host() => {
                 self.name_plan(host, service, hints)
+            }
+            (Some(host), Err(_)) if is_of_another_family(host, hints) => {
+                let error = LookupError::new(host, Cause::NoData);
+                (Plan::Known(Err(error)), Sockets::none())
             }
             (_, Err(error)) => (failed(name, &error), Sockets::none()),
         }
@@ -139,6 +149,17 @@ impl Found {
             ..Found::default()
         }
     }
+}
+
+/// Whether it is a number, but not one that is wanted.
+fn is_of_another_family(host: &str, hints: AddrHints) -> bool {
+    let (ipv4, ipv6) = hints.families();
+    address(host).is_some_and(|ip| if ip.is_ipv4() { !ipv4 } else { !ipv6 })
+}
+
+fn is_no_port(service: &str) -> bool {
+    let number = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_digit());
+    number && service.parse::<u16>().is_err()
 }
 
 fn failed(name: &str, error: &Error) -> Plan {
