@@ -1,6 +1,8 @@
 //! A name server for tests, which answers what the test says, right or wrong.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub mod got;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
