@@ -8,7 +8,7 @@ use common::{Bump, Count, DropCount, bounded, count};
 use connect_common::silent;
 use libevent2::stream::{BufferEvent, Callbacks, Handler, Peer, StreamError, StreamEvent};
 use libevent2::util::{AddrHints, getaddrinfo};
-use libevent2::{Error, EventBase, EventConfig, Timer};
+use libevent2::{Error, EventBase, EventConfig, EventCounts, LoopEnd, Timer};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -166,6 +166,28 @@ fn a_refusal_names_the_host_and_the_address() {
             format!("127.0.0.1:{port}: connection refused"),
         ]
     );
+}
+
+/// The predecessor's loop never ended after this: its resolver was kept by the failed connection.
+#[test]
+fn a_connection_that_is_refused_or_given_up_lets_the_loop_end() {
+    let _watchdog = bounded();
+    let (listener, there) = listening();
+    drop(listener);
+    let mut base = EventBase::new().unwrap();
+    let heard = Heard::default();
+    for _ in 0..2 {
+        let refused =
+            BufferEvent::connect_host(&base, "localhost", there.port(), noting(&heard)).unwrap();
+        let given_up =
+            BufferEvent::connect_host(&base, "localhost", there.port(), noting(&heard)).unwrap();
+        drop(given_up);
+        assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
+        assert!(refused.is_closed());
+        assert_eq!(heard.take().len(), 1);
+        let left = base.num_events(EventCounts::ADDED | EventCounts::VIRTUAL);
+        assert_eq!(left, 0, "the base's resolver has no event");
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ use std::rc::Rc;
 /// # Ok::<(), libevent2::Error>(())
 /// ```
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct Resolve {
     who: Who,
     family: Family,
