@@ -118,6 +118,8 @@ impl From<Error> for io::Error {
             Error::Invalid { .. } => io::ErrorKind::InvalidInput,
             Error::Unsupported { .. } => io::ErrorKind::Unsupported,
             Error::Closed { .. } => io::ErrorKind::NotConnected,
+            #[cfg(unix)]
+            Error::Dns(error) => error.cause().into(),
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

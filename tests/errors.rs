@@ -7,6 +7,7 @@ mod kinds;
 
 use common::{Bump, Count, bounded, count};
 use kinds::{Readable, Subject, base};
+use libevent2::dns::{Cause, Config, Resolver};
 use libevent2::{
     BoxError, CommonTimeout, Error, Event, EventBase, EventBuilder, EventConfig, Features, Idle,
     Interest, LoopEnd, LoopHandle, Ready, Signal, Timer, UserEvent, supported_methods,
@@ -410,6 +411,37 @@ fn signals_taken_names_the_signal() {
     let _second = Signal::new(&two, libc::SIGUSR2, |_| ()).unwrap();
     drop(first);
     says(Signal::new(&base(), libc::SIGUSR2, |_| ()), &["signal 12"]);
+}
+
+#[test]
+fn a_failed_lookup_names_what_was_asked_for_and_is_an_error_of_io() {
+    let _bound = bounded();
+    let mut base = base();
+    let resolver = Resolver::new(&base, Config::default()).unwrap();
+    let errors = Rc::<RefCell<Vec<_>>>::default();
+    for name in ["no..where", "www.example.com"] {
+        let errors = errors.clone();
+        let lookup = resolver.lookup_ipv4(name, move |found| {
+            errors.borrow_mut().push(found.unwrap_err());
+        });
+        lookup.unwrap().detach();
+    }
+    base.run().unwrap();
+    let errors = errors.take();
+    let [bad_name, no_server] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    assert_eq!(bad_name.cause(), Cause::BadName);
+    assert_eq!(no_server.cause(), Cause::NoServer);
+    for (error, words, kind) in [
+        (bad_name, "no..where", io::ErrorKind::InvalidInput),
+        (no_server, "www.example.com", io::ErrorKind::Other),
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(io::Error::from(error.clone()).kind(), kind);
+        let error = says(Err::<(), _>(Error::from(error.clone())), &[words]);
+        assert_eq!(io::Error::from(error).kind(), kind);
+    }
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use std::io;
 use std::time::Duration;
 
 /// Why a lookup has no answer: what was asked for, and the cause.
@@ -114,5 +115,25 @@ impl Cause {
             Cause::Closed => "the resolver was closed",
             Cause::OutOfMemory => "memory is short",
         }
+    }
+}
+
+impl From<Cause> for io::ErrorKind {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::BadName => io::ErrorKind::InvalidInput,
+            Cause::NoSuchName | Cause::NoData => io::ErrorKind::NotFound,
+            Cause::TimedOut => io::ErrorKind::TimedOut,
+            Cause::Refused => io::ErrorKind::PermissionDenied,
+            Cause::BadAnswer | Cause::Truncated => io::ErrorKind::InvalidData,
+            Cause::OutOfMemory => io::ErrorKind::OutOfMemory,
+            _ => io::ErrorKind::Other,
+        }
+    }
+}
+
+impl From<LookupError> for io::Error {
+    fn from(error: LookupError) -> Self {
+        io::Error::new(error.cause().into(), error)
     }
 }

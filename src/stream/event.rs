@@ -66,7 +66,8 @@ pub enum StreamError {
     Lookup {
         /// Whom it was to reach.
         peer: Peer,
-        /// What the lookup said.
+        /// What the lookup said: [`Error::Dns`](crate::Error::Dns), or
+        /// [`Error::Lookup`](crate::Error::Lookup) from the system's resolver.
         source: crate::Error,
     },
     /// TLS failed: the handshake, the certificate, or a record that is wrong.
