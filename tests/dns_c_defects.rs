@@ -204,7 +204,9 @@ fn t14_a_stream_to_a_host_that_has_only_the_other_family_fails() {
             let stream = ffi::bufferevent_socket_new(c.base.as_ptr(), -1, 0);
             let name = c"www.example.com".as_ptr();
             ffi::bufferevent_socket_connect_hostname(stream, c.dns, libc::AF_INET6, name, 80);
-            c.base.run().unwrap();
+            c.base.run_nonblocking().unwrap();
+            ffi::bufferevent_free(stream);
+            c.free(true);
         }
         return survived();
     }

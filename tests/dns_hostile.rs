@@ -218,7 +218,11 @@ fn a_pointer_of_an_address_that_loops_or_is_too_long_is_an_error() {
     for target in bad_names(data) {
         let found =
             pointer(move |query| vec![query.reply().record(0, &SAME, PTR, 60, &target).bytes()]);
-        assert_fails(found, Cause::BadAnswer);
+        match found {
+            // libevent 2.2 has room for it.
+            Ok(found) if read() == 512 => assert!(found.records[0].starts_with("x.x.x.x")),
+            found => assert_fails(found, Cause::BadAnswer),
+        }
     }
 }
 
@@ -355,6 +359,14 @@ fn a_record_that_says_that_it_is_longer_than_the_datagram_is_an_error() {
     }
 }
 
+/// How much of a datagram is read: libevent 2.2 has told the name server, unless by EDNS.
+fn read() -> usize {
+    match version_number() {
+        0..0x0202_0000 => 1500,
+        _ => 512,
+    }
+}
+
 #[test]
 fn of_a_hundred_records_as_many_are_taken_as_libevent_has_room_for() {
     let _watchdog = bounded();
@@ -364,32 +376,30 @@ fn of_a_hundred_records_as_many_are_taken_as_libevent_has_room_for() {
         let add = |reply: Message, n: u8| reply.record(0, &SAME, A, 60, &[192, 0, 2, n]);
         vec![(0..many).fold(query.reply(), add).bytes()]
     });
-    let expected = if version_number() < 0x0202_0000 {
-        32
-    } else {
-        many
-    };
-    let expected: Vec<_> = (0..expected).map(|n| Ipv4Addr::new(192, 0, 2, n)).collect();
+    if read() < 1300 {
+        return assert_fails(found, Cause::BadAnswer);
+    }
+    let expected: Vec<_> = (0..32).map(|n| Ipv4Addr::new(192, 0, 2, n)).collect();
     assert_eq!(found.unwrap().records, expected);
 }
 
 #[test]
 fn a_datagram_may_be_longer_than_what_is_read_of_it() {
     let _watchdog = bounded();
-    for length in [512, 513, 1499, 1500, 1501, 9000, 60_000] {
+    for length in [400, 512, 513, 1400, 1499, 1500, 1501, 9000, 60_000] {
         assert_right(ipv4(move |query| {
             let mut bytes = right(query);
             bytes.resize(length, 0xff);
             vec![bytes]
         }));
-        // The record is behind a longer one.
+        // The record is behind a longer one: 61 bytes besides.
         let found = ipv4(move |query| {
             let padding = query.reply().record(0, &SAME, 16, 60, &vec![0; length]);
             vec![padding.record(0, &SAME, A, 60, &IPV4.octets()).bytes()]
         });
-        match length {
-            0..1400 => assert_right(found),
-            _ => assert_fails(found, Cause::BadAnswer),
+        match length + 61 <= read() {
+            true => assert_right(found),
+            false => assert_fails(found, Cause::BadAnswer),
         }
     }
 }
