@@ -7,14 +7,16 @@ mod common;
 mod dns_common;
 
 use attack::{
-    FORGED, IPV4, IPV6, NAME, QUESTION, SAME, assert_fails, assert_right, canonical, ipv4, ipv6,
-    pointer, right,
+    FORGED, IPV4, IPV6, NAME, QUESTION, SAME, assert_fails, assert_right, bad_names, canonical,
+    ipv4, ipv6, places, pointer, right,
 };
 use common::bounded;
-use dns_common::{A, AAAA, CNAME, Message, PTR, Query, labels};
-use libevent2::dns::Cause;
-use libevent2::version_number;
+use dns_common::{A, AAAA, CNAME, Message, NameServer, PTR, Query, labels};
+use libevent2::dns::{Cause, Config, Resolver};
+use libevent2::{EventBase, version_number};
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 // --- not from whom, or not to what ------------------------------------------------------------------
@@ -140,41 +142,54 @@ fn a_flood_does_not_drown_an_answer() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-// --- names ----------------------------------------------------------------------------------------------
-
-/// Names that end nowhere, or too late; they are put where a message has had `at` bytes.
-fn bad_names(at: usize) -> Vec<Vec<u8>> {
-    let at = at as u8;
-    let long_labels = |count: usize| [1, b'x'].repeat(count);
-    let mut names = vec![
-        // To itself.
-        vec![0xc0, at],
-        // To and fro.
-        vec![0xc0, at + 2, 0xc0, at],
-        // A label, and then from the beginning.
-        vec![1, b'x', 0xc0, at],
-        // Beyond the end.
-        vec![0xff, 0xff],
-        vec![0xc1, 0xff],
-        // 257 bytes and more, with a dot between two labels. (C has room for 255, where 253 are
-        // allowed.)
-        [long_labels(129), vec![0]].concat(),
-        [long_labels(700), vec![0]].concat(),
-        [long_labels(127), SAME.to_vec()].concat(),
-    ];
-    // Labels over 63 bytes, which there is no way to write.
-    for length in [64, 65, 127, 128, 191] {
-        let label = [&[length][..], &vec![0xff; length.into()], &[0]].concat();
-        names.push(label);
+/// Each lookup's neighbours are attacked, and their answers come in the wrong order.
+#[test]
+fn of_many_lookups_only_those_fail_that_are_attacked() {
+    let _watchdog = bounded();
+    let mut kept = Vec::new();
+    let server = NameServer::start(move |query| {
+        let number = number(&query.name);
+        let ip = Ipv4Addr::new(192, 0, 2, number);
+        kept.push(match number % 4 {
+            0 => query.reply().a("", 60, ip).bytes()[..20].to_vec(),
+            1 => query.error(4),
+            _ => query.address(ip, 60),
+        });
+        // Eight at a time, the last one first.
+        match kept.len() {
+            8 => kept.drain(..).rev().collect(),
+            _ => Vec::new(),
+        }
+    });
+    let mut base = EventBase::new().unwrap();
+    let resolver = Resolver::new(&base, Config::with_servers([server.address()])).unwrap();
+    let results = Rc::<RefCell<Vec<_>>>::default();
+    for n in 0..200 {
+        let results = results.clone();
+        let lookup = resolver.lookup_ipv4(&format!("host{n}.example.com"), move |found| {
+            results.borrow_mut().push((n, found));
+        });
+        lookup.unwrap().detach();
     }
-    names
+    base.run().unwrap();
+    let results = results.take();
+    assert_eq!(results.len(), 200);
+    for (n, found) in results {
+        match n % 4 {
+            0 => assert_fails(found, Cause::BadAnswer),
+            1 => assert_fails(found, Cause::NotImplemented),
+            _ => assert_eq!(found.unwrap().records, [Ipv4Addr::new(192, 0, 2, n)]),
+        }
+    }
 }
 
-/// Where the first record's owner is, and its data when the owner is [`SAME`].
-fn places(name: &str) -> (usize, usize) {
-    let owner = usize::from(QUESTION) + labels(name).len() + 4;
-    (owner, owner + 12)
+/// Of `host17.example.com`.
+fn number(name: &str) -> u8 {
+    let host = name.split('.').next().unwrap();
+    host["host".len()..].parse().unwrap()
 }
+
+// --- names ----------------------------------------------------------------------------------------------
 
 #[test]
 fn a_name_that_loops_or_is_too_long_is_an_error() {
@@ -441,6 +456,22 @@ fn every_response_code_is_an_error_of_its_own_or_a_bad_answer() {
         };
         assert_fails(found, cause);
     }
+}
+
+/// libevent 2.2 asks again over TCP, where nobody is.
+#[test]
+fn an_answer_that_was_cut_short_is_an_error() {
+    let _watchdog = bounded();
+    let begun = Instant::now();
+    let error = ipv4(|query| vec![query.reply().truncated().bytes()]).unwrap_err();
+    match version_number() {
+        0..0x0202_0000 => assert_eq!(error.cause(), Cause::Truncated),
+        _ => assert!(matches!(
+            error.cause(),
+            Cause::TimedOut | Cause::ServerFailed
+        )),
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3));
 }
 
 /// Any byte of a good answer may be another one.

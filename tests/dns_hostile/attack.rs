@@ -1,6 +1,6 @@
 //! One lookup under attack, and its peaceful neighbours.
 
-use crate::dns_common::{NameServer, Query, impatient};
+use crate::dns_common::{NameServer, Query, impatient, labels};
 use libevent2::dns::{Answer, Cause, Config, Lookup, LookupError, Resolver, ResolverRef};
 use libevent2::util::{AddrHints, AddrInfo};
 use libevent2::{EventBase, Kind, Result as EventResult};
@@ -104,4 +104,38 @@ pub fn assert_right(found: Found<Ipv4Addr>) {
 pub fn assert_fails<T: std::fmt::Debug>(found: Found<T>, cause: Cause) {
     let error = found.unwrap_err();
     assert_eq!(error.cause(), cause, "{error}");
+}
+
+/// Names that end nowhere, or too late; they are put where a message has had `at` bytes.
+pub fn bad_names(at: usize) -> Vec<Vec<u8>> {
+    let at = at as u8;
+    let long_labels = |count: usize| [1, b'x'].repeat(count);
+    let mut names = vec![
+        // To itself.
+        vec![0xc0, at],
+        // To and fro.
+        vec![0xc0, at + 2, 0xc0, at],
+        // A label, and then from the beginning.
+        vec![1, b'x', 0xc0, at],
+        // Beyond the end.
+        vec![0xff, 0xff],
+        vec![0xc1, 0xff],
+        // 257 bytes and more, with a dot between two labels. (C has room for 255, where 253 are
+        // allowed.)
+        [long_labels(129), vec![0]].concat(),
+        [long_labels(700), vec![0]].concat(),
+        [long_labels(127), SAME.to_vec()].concat(),
+    ];
+    // Labels over 63 bytes, which there is no way to write.
+    for length in [64, 65, 127, 128, 191] {
+        let label = [&[length][..], &vec![0xff; length.into()], &[0]].concat();
+        names.push(label);
+    }
+    names
+}
+
+/// Where the first record's owner is, and its data when the owner is [`SAME`].
+pub fn places(name: &str) -> (usize, usize) {
+    let owner = usize::from(QUESTION) + labels(name).len() + 4;
+    (owner, owner + 12)
 }
