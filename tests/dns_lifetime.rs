@@ -8,7 +8,7 @@ use dns_common::NameServer;
 use dns_common::got::{Client, Got, config, knowing, ms};
 use libevent2::dns::{Cause, Config, Lookup, Resolver};
 use libevent2::util::AddrHints;
-use libevent2::{EventBase, EventCounts, Kind, LoopEnd};
+use libevent2::{EventBase, EventConfig, EventCounts, Kind, LoopEnd};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -298,25 +298,26 @@ fn two_resolvers_on_a_base_do_not_know_each_other() {
 }
 
 #[test]
-fn a_base_with_priorities_and_few_callbacks_a_turn_is_no_different() {
+fn a_base_with_priorities_and_few_callbacks_a_turn_or_without_locks_is_no_different() {
     let _watchdog = bounded();
-    let (dead, live) = (NameServer::silent(), knowing());
-    let mut base = libevent2::EventConfig::new()
+    let few = EventConfig::new()
         .priorities(3)
-        .max_dispatch(None, Some(1), 0)
-        .build()
-        .unwrap();
-    let resolver = Resolver::new(&base, config(&[&dead, &live])).unwrap();
-    let lookups: Vec<_> = (0..50)
-        .map(|_| {
-            let got = Got::new();
-            resolver.lookup_host("www", got.note()).unwrap().detach();
-            got
-        })
-        .collect();
-    base.run().unwrap();
-    for got in lookups {
-        assert_eq!(got.once().unwrap().records.len(), 2);
+        .max_dispatch(None, Some(1), 0);
+    for config_of_base in [few, EventConfig::new().no_lock()] {
+        let (dead, live) = (NameServer::silent(), knowing());
+        let mut base = config_of_base.build().unwrap();
+        let resolver = Resolver::new(&base, config(&[&dead, &live])).unwrap();
+        let lookups: Vec<_> = (0..50)
+            .map(|_| {
+                let got = Got::new();
+                resolver.lookup_host("www", got.note()).unwrap().detach();
+                got
+            })
+            .collect();
+        base.run().unwrap();
+        for got in lookups {
+            assert_eq!(got.once().unwrap().records.len(), 2);
+        }
     }
 }
 
