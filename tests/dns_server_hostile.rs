@@ -378,7 +378,7 @@ fn ten_thousand_random_datagrams_do_no_harm() {
         (state >> 32) as usize
     };
     for round in 0..10_000 {
-        let mut datagram = if round % 2 == 0 {
+        let mut datagram = if round.is_multiple_of(2) {
             (0..random() % 600).map(|_| random() as u8).collect()
         } else {
             query(round, &[("host.example", A), ("www.host.example", A)])
@@ -451,7 +451,7 @@ proptest! {
         let next = reply.answers.len();
         if next < all {
             let pair = &names[next / 2 * 2..];
-            let data = if next % 2 == 0 { pair[1].len() + 2 } else { length };
+            let data = if next.is_multiple_of(2) { pair[1].len() + 2 } else { length };
             prop_assert!(datagram.len() + pair[0].len() + 2 + 10 + data > limit());
         }
     }

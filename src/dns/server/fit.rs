@@ -3,6 +3,7 @@
 //! C cuts a reply that is too long in the middle of a record, and 2.1.12 writes one byte behind
 //! its buffer when it is just full (CVE-2026-63387). So it gets only what fits.
 
+use super::names;
 use super::record::{Data, Record};
 use super::reply::Section;
 
@@ -59,11 +60,14 @@ fn bound(name: &[u8]) -> usize {
 /// Whether C can repeat these questions in a reply: there is room for them, and each is a name
 /// that it writes well. A dot inside of a label has become one between labels on its way here.
 pub(super) fn can_repeat<'a>(questions: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
-    let is_well = |name: &[u8]| {
-        let mut labels = name.split(|&byte| byte == b'.');
-        name.is_empty() || name.len() <= 253 && labels.all(|label| (1..=63).contains(&label.len()))
-    };
-    questions.clone().all(is_well) && header(questions, &mut Written::default()) <= LIMIT
+    if !questions.clone().all(names::is_name) {
+        return false;
+    }
+    match questions.clone().nth(1) {
+        // One always fits.
+        None => true,
+        Some(_) => header(questions, &mut Written::default()) <= LIMIT,
+    }
 }
 
 fn header<'a, 'q: 'a>(
@@ -128,18 +132,8 @@ mod tests {
     fn what_cannot_be_repeated_is_no_question() {
         let can = |names: &[&str]| can_repeat(names.iter().map(|name| name.as_bytes()));
         assert!(can(&["a.b"]));
-        assert!(can(&[""]));
-        assert!(can(&[&("x.".repeat(126) + "x")]));
-        for bad in [
-            "a..b",
-            ".a",
-            "a.",
-            ".",
-            &"x".repeat(64),
-            &("x.".repeat(127) + "x"),
-        ] {
-            assert!(!can(&[bad]), "{bad}");
-        }
+        assert!(can(&["a.b", ""]));
+        assert!(!can(&["a", "a..b"]));
         assert!(can(&["a"; 80]));
         assert!(!can(&["a"; 90]));
     }

@@ -4,7 +4,7 @@
 //! that frees it under C's feet, as answering the last request of a closed port does (T19). So the
 //! port is closed when none of our frames is on top of C's reading, and no request is left in it.
 
-use super::request::{names, questions};
+use super::request::{name, questions};
 use super::{Reply, Request, ResponseCode, ServerRef, fit};
 use crate::base::{Kind, Live};
 use crate::callback::retain;
@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::raw::{c_int, c_short, c_void};
 use std::ptr;
+use std::rc::Rc;
 
 /// How many requests are kept back while the loop is to stop, and how many answers until the
 /// system takes them. Nobody waits for the answer to a datagram that is that late.
@@ -74,7 +75,7 @@ impl ServerRef {
     fn incoming(&self, raw: RawRequest) {
         // SAFETY: alive; looked at before anything can be done to it.
         let can_answer = unsafe {
-            let asked = questions(raw).map(|question| names(question).to_bytes());
+            let asked = questions(raw).map(|question| name(question).to_bytes());
             asked.clone().next().is_some() && fit::can_repeat(asked)
         };
         let waiting = self.waiting.borrow().len();
@@ -114,7 +115,9 @@ impl ServerRef {
                 callback(request)
             });
             // It may have been replaced meanwhile.
-            inner.guard(|| drop(callback));
+            if Rc::strong_count(&callback) == 1 {
+                inner.guard(|| drop(callback));
+            }
         }
         self.running.set(self.running.get() - 1);
         if self.closing.get() || !self.waiting.borrow().is_empty() {
@@ -291,7 +294,7 @@ unsafe fn event_of(
 /// `raw` is alive and not answered.
 unsafe fn write(raw: RawRequest, reply: &mut Reply) -> Result<()> {
     // SAFETY: alive, says the caller, and as it was read.
-    let asked = unsafe { questions(raw).map(|question| names(question).to_bytes()) };
+    let asked = unsafe { questions(raw).map(|question| name(question).to_bytes()) };
     let is_cut = fit::cut(asked, &mut reply.records);
     let flag = |on, flag| if on { flag } else { 0 };
     let flags = flag(reply.authoritative, ffi::EVDNS_FLAGS_AA)

@@ -2,6 +2,7 @@
 
 mod fit;
 mod lifecycle;
+mod names;
 mod record;
 mod reply;
 mod request;

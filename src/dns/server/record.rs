@@ -1,9 +1,8 @@
-use crate::dns::name;
+use super::names::{self, parse};
 use crate::error::{Error, Result};
 use crate::ffi;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fmt;
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -160,7 +159,7 @@ impl Record {
     /// See [`Record`].
     #[doc(alias = "evdns_server_request_add_ptr_reply")]
     pub fn ptr(address: IpAddr, name: &str, ttl: Duration) -> Result<Self> {
-        Self::pointing(&reverse(address), RecordType::PTR, name, ttl)
+        Self::pointing(&names::reverse(address), RecordType::PTR, name, ttl)
     }
 
     /// Says that `name` is an alias of `target`.
@@ -194,7 +193,7 @@ impl Record {
     /// See [`Record`].
     pub fn mx(name: &str, preference: u16, host: &str, ttl: Duration) -> Result<Self> {
         let mut data = preference.to_be_bytes().to_vec();
-        append_name(&mut data, host)?;
+        names::append(&mut data, host)?;
         Self::raw(name, RecordType::MX, data, ttl)
     }
 
@@ -222,8 +221,8 @@ impl Record {
     /// See [`Record`].
     pub fn soa(name: &str, soa: &Soa, ttl: Duration) -> Result<Self> {
         let mut data = Vec::new();
-        append_name(&mut data, &soa.primary)?;
-        append_name(&mut data, &soa.mailbox)?;
+        names::append(&mut data, &soa.primary)?;
+        names::append(&mut data, &soa.mailbox)?;
         let times = [soa.refresh, soa.retry, soa.expire, soa.minimum];
         data.extend(soa.serial.to_be_bytes());
         data.extend(
@@ -293,126 +292,4 @@ impl Data {
 /// As DNS counts it: more than 68 years is 68 years.
 fn seconds(time: Duration) -> u32 {
     time.as_secs().min(i32::MAX as u64) as u32
-}
-
-/// A name as C takes it: labels with dots between them, without escapes, empty for the root.
-fn parse(text: &str) -> Result<CString> {
-    let invalid = |why: String| Error::invalid("name", format!("{text:?}: {why}"));
-    if text == "." {
-        return Ok(CString::default());
-    }
-    let bytes = match text.contains('\\') {
-        false => {
-            name::check(text).map_err(invalid)?;
-            text.strip_suffix('.').unwrap_or(text).into()
-        }
-        true => {
-            let bytes = unescape(text).ok_or_else(|| invalid("it has a bad escape".to_owned()))?;
-            // What was escaped may be anything; only its length matters.
-            let shape: String = bytes
-                .iter()
-                .map(|&byte| if byte == b'.' { '.' } else { 'x' })
-                .collect();
-            name::check(&shape).map_err(invalid)?;
-            bytes
-        }
-    };
-    CString::new(bytes).map_err(|_| invalid("there is a NUL in it".to_owned()))
-}
-
-/// Undoes [`name::escape`], and cuts off a dot at the end. None for what it would not write: an
-/// escape that is none, and one for a dot, which C would take for the end of a label.
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.strip_suffix('.').unwrap_or(text).bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        let escaped = match rest.next()? {
-            high @ b'0'..=b'9' => {
-                let digits = [high, rest.next()?, rest.next()?];
-                str::from_utf8(&digits).ok()?.parse().ok()?
-            }
-            itself => itself,
-        };
-        if escaped == b'.' {
-            return None;
-        }
-        bytes.push(escaped);
-    }
-    Some(bytes)
-}
-
-/// Writes a name as it is sent, without compression.
-fn append_name(data: &mut Vec<u8>, text: &str) -> Result<()> {
-    let name = parse(text)?;
-    append_labels(data, &name);
-    Ok(())
-}
-
-fn append_labels(data: &mut Vec<u8>, name: &CStr) {
-    let labels = name.to_bytes().split(|&byte| byte == b'.');
-    for label in labels.filter(|label| !label.is_empty()) {
-        data.push(label.len() as u8);
-        data.extend(label);
-    }
-    data.push(0);
-}
-
-/// The name under which DNS has an address.
-fn reverse(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(address) => {
-            let mut name = String::with_capacity(72);
-            for octet in address.octets().iter().rev() {
-                let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
-            }
-            name + "ip6.arpa"
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(text: &str) -> Vec<u8> {
-        parse(text).unwrap().into_bytes()
-    }
-
-    #[test]
-    fn a_name_goes_to_c_without_escapes_and_dots_at_its_end() {
-        assert_eq!(parsed("a.b"), b"a.b");
-        assert_eq!(parsed("a.b."), b"a.b");
-        assert_eq!(parsed("."), b"");
-        assert_eq!(parsed(r"a\032b\\\255."), b"a b\\\xff");
-        for bad in [
-            "", "..", "a..b", r"a\.b", r"a\046b", r"a\000", r"\", r"\25", r"\999", "ä",
-        ] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_was_escaped_is_the_same_name_again() {
-        let odd: Vec<u8> = (1..=255).filter(|&byte| byte != b'.').collect();
-        for label in odd.chunks(63) {
-            assert_eq!(parsed(&name::escape(label)), label);
-        }
-    }
-
-    #[test]
-    fn an_address_has_a_name_of_its_own() {
-        let v4 = "192.0.2.17".parse().unwrap();
-        assert_eq!(reverse(v4), "17.2.0.192.in-addr.arpa");
-        let v6 = reverse("2001:db8::567:89ab".parse().unwrap());
-        let written = "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
-        assert_eq!(v6, written);
-    }
 }

@@ -1,5 +1,5 @@
+use super::names;
 use super::{RecordType, Reply, ResponseCode, ServerRef};
-use crate::dns::name;
 use crate::error::{Error, Result};
 use crate::{LoopHandle, ffi};
 use socket2::{SockAddr, SockAddrStorage};
@@ -74,10 +74,7 @@ impl Request {
         // SAFETY: alive, says the caller.
         let (questions, peer, flags) = unsafe {
             let questions = questions(raw).map(|question| Question {
-                name: match names(question).to_bytes() {
-                    b"" => ".".to_owned(),
-                    bytes => name::escape(bytes),
-                },
+                name: names::show(name(question).to_bytes()),
                 kind: RecordType((*question).type_ as u16),
                 class: (*question).class as u16,
             });
@@ -186,7 +183,7 @@ pub(super) unsafe fn questions<'a>(
 ///
 /// # Safety
 /// `question` is alive as long as what this returns.
-pub(super) unsafe fn names<'a>(question: *mut ffi::evdns_server_question) -> &'a CStr {
+pub(super) unsafe fn name<'a>(question: *mut ffi::evdns_server_question) -> &'a CStr {
     // SAFETY: alive, says the caller. The name goes on behind the end of the struct, with a NUL.
     unsafe { CStr::from_ptr((&raw const (*question).name).cast()) }
 }

@@ -34,7 +34,7 @@ pub(super) fn take(fd: OwnedFd) -> Result<(OwnedFd, SocketAddr)> {
     // C takes 0 bytes for a datagram, which from a stream they are not.
     let is_udp = socket.r#type().map_err(os)? == Type::DGRAM && is_internet(&socket).map_err(os)?;
     let addr = socket.local_addr().map_err(os)?.as_socket();
-    if !is_udp || !addr.is_some_and(|addr| addr.port() != 0) {
+    if !is_udp || addr.is_none_or(|addr| addr.port() == 0) {
         let why = format!("descriptor {} is no UDP socket with a port", fd.as_raw_fd());
         return Err(Error::invalid("socket", why));
     }
