@@ -80,12 +80,7 @@ const HEADERS: [(&str, usize); 11] = [
 const COMPAT: &str = "The API of libevent 1.4";
 
 const STATUSES: [&str; 4] = ["safe", "inside", "raw", "later"];
-const TOPICS: [&str; 4] = [
-    "with the streams",
-    "with DNS",
-    "with the rest of HTTP",
-    "with async",
-];
+const TOPICS: [&str; 1] = ["with the rest of HTTP"];
 
 struct Function {
     c: String,
