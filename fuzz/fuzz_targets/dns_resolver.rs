@@ -47,6 +47,8 @@ impl<'a> Input<'a> {
 
 /// A question that came to the name server.
 struct Question {
+    /// Which name server it came to.
+    server: usize,
     id: [u8; 2],
     /// The name, type and class.
     text: Vec<u8>,
@@ -59,26 +61,30 @@ struct Asked {
     calls: Rc<Cell<usize>>,
 }
 
-/// The loop and the name server are the same for all inputs.
+/// The loop and the name servers are the same for all inputs.
 struct World {
     base: EventBase,
-    server: UdpSocket,
+    servers: [UdpSocket; 2],
 }
 
 impl World {
     fn new() -> Self {
         // SAFETY: the function lives for ever.
         unsafe { ffi::event_set_log_callback(Some(say_nothing)) };
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        server.set_nonblocking(true).unwrap();
+        let servers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        for server in &servers {
+            server.set_nonblocking(true).unwrap();
+        }
         let base = EventBase::new().unwrap();
-        World { base, server }
+        World { base, servers }
     }
 
     fn run(&mut self, mut input: Input) {
         self.questions();
         let Some(bits) = input.byte() else { return };
-        let mut config = Config::with_servers([self.server.local_addr().unwrap()]);
+        let count = if bits >> 4 < 10 { 1 } else { 2 };
+        let servers = self.servers[..count].iter();
+        let mut config = Config::with_servers(servers.map(|server| server.local_addr().unwrap()));
         // No timer's time comes.
         config.timeout = Duration::from_secs(3600);
         config.deadline = Duration::from_secs(3600);
@@ -180,23 +186,26 @@ impl World {
         }
     }
 
-    /// What has come to the name server.
+    /// What has come to the name servers.
     fn questions(&self) -> Vec<Question> {
         let mut questions = Vec::new();
         let mut datagram = [0; 512];
-        while let Ok((length, from)) = self.server.recv_from(&mut datagram) {
-            questions.push(Question {
-                id: [datagram[0], datagram[1]],
-                text: datagram[12..length].to_vec(),
-                from,
-            });
+        for (server, socket) in self.servers.iter().enumerate() {
+            while let Ok((length, from)) = socket.recv_from(&mut datagram) {
+                questions.push(Question {
+                    server,
+                    id: [datagram[0], datagram[1]],
+                    text: datagram[12..length].to_vec(),
+                    from,
+                });
+            }
         }
         questions
     }
 
     fn send(&self, datagram: &[u8], question: &Question) {
         // Nobody may be there any more.
-        let _ = self.server.send_to(datagram, question.from);
+        let _ = self.servers[question.server].send_to(datagram, question.from);
     }
 }
 
