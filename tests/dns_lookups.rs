@@ -6,11 +6,13 @@ mod dns_common;
 use common::bounded;
 use dns_common::got::{Client, Got, IPV4, IPV6, config, knowing, known, ms};
 use dns_common::{
-    A, AAAA, NO_SUCH_NAME, NOT_IMPLEMENTED, NameServer, REFUSED, SERVER_FAILURE, impatient,
+    A, AAAA, NO_SUCH_NAME, NOT_IMPLEMENTED, NameServer, Query, REFUSED, SERVER_FAILURE, impatient,
 };
-use libevent2::LoopEnd;
 use libevent2::dns::{Cause, Config, Hosts};
-use std::net::IpAddr;
+use libevent2::{LoopEnd, ffi};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 // --- without asking --------------------------------------------------------------------------------
@@ -353,4 +355,39 @@ fn without_a_server_there_is_nobody_to_ask() {
     let (cause, took) = Client::new(impatient(Config::default())).fails("www.example");
     assert_eq!(cause, Cause::NoServer);
     assert!(took < ms(2000));
+}
+
+/// Answers the first question that comes by TCP.
+fn answer_by_tcp(listener: TcpListener) -> io::Result<()> {
+    let (mut stream, from) = listener.accept()?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut question = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut question)?;
+    let answer = known(&Query::parse(&question, from).unwrap());
+    let length = (answer.len() as u16).to_be_bytes();
+    stream.write_all(&[&length, &answer[..]].concat())?;
+    // Until the other side has read it.
+    stream.read_exact(&mut [0])
+}
+
+/// libevent 2.2 asks again by TCP. With room for one question only it forgot that one.
+#[test]
+fn an_answer_that_is_cut_off_is_asked_for_by_tcp_or_is_an_error() {
+    let _watchdog = bounded();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = NameServer::start_on(address, |query| Some(query.reply().truncated().bytes()));
+    let by_tcp = thread::spawn(move || answer_by_tcp(listener));
+    let mut narrow = config(&[&server]);
+    narrow.max_in_flight = 1;
+    narrow.timeout = Duration::from_secs(2);
+    let found = Client::new(narrow).ipv4("www");
+    // Ends the thread where nobody came.
+    drop(TcpStream::connect(address));
+    _ = by_tcp.join().unwrap();
+    match ffi::LIBEVENT_VERSION_NUMBER >= 0x0202_0000 {
+        true => assert_eq!(found.unwrap().records, [IPV4]),
+        false => assert_eq!(found.unwrap_err().cause(), Cause::Truncated),
+    }
 }

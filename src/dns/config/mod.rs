@@ -59,7 +59,7 @@ pub struct Config {
     /// how long to wait for the rest. 3 s unless told otherwise.
     pub family_delay: Duration,
     /// How many questions are under way at a time; others wait for them. 64 unless told
-    /// otherwise, 1 at least, 65,000 at most.
+    /// otherwise, 1 at least (with libevent 2.2: 2), 65,000 at most.
     pub max_in_flight: u16,
     /// After how many questions in a row without an answer a server is left out: 3 unless told
     /// otherwise.

@@ -114,7 +114,13 @@ impl ResolverRef {
         self.set_option(c"timeout:", seconds(config.timeout));
         self.set_option(c"attempts:", config.attempts.max(1).to_string());
         self.set_option(c"max-timeouts:", config.max_timeouts.max(1).to_string());
-        self.set_option(c"max-inflight:", config.max_in_flight.max(1).to_string());
+        // 2.2 asks again by TCP while the question by UDP still has its place, and then waits for
+        // somebody else's to be answered.
+        let least = if cfg!(libevent_2_2) { 2 } else { 1 };
+        self.set_option(
+            c"max-inflight:",
+            config.max_in_flight.max(least).to_string(),
+        );
         let randomize = u8::from(config.randomize_case);
         self.set_option(c"randomize-case:", randomize.to_string());
         self.set_option(c"initial-probe-timeout:", PROBE.to_owned());
