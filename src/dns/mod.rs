@@ -30,6 +30,9 @@
 //!   those that failed are there only as long as something is asked. No server is ever probed with
 //!   a question for `google.com`; one that failed has another chance after
 //!   [`Config::retry_failed`], or when the resolver had nothing to do.
+//! - Name servers do not take turns. The first one is asked as long as it answers, for both families
+//!   of a host; the others are when it is silent, has failed or refuses, and that at once. What one
+//!   of them says is not there is not asked for elsewhere.
 //! - Every lookup ends, by [`Config::deadline`] at the latest; its closure is called once, never
 //!   before the call that starts it has returned.
 //! - The two families of a host are looked up under one name of the search list, never one under
