@@ -241,11 +241,8 @@ fn a_pointer_in_a_question_is_followed() {
     client.send(&query_of(1, RD, &questions));
     base.run_nonblocking().unwrap();
     let requests = held.take();
-    let questions = requests[0].questions();
-    assert_eq!(
-        [questions[0].name(), questions[1].name()],
-        ["host.example", "x.example"]
-    );
+    let names: Vec<_> = requests[0].questions().map(|one| one.name()).collect();
+    assert_eq!(names, ["host.example", "x.example"]);
 }
 
 #[test]

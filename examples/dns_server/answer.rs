@@ -35,7 +35,7 @@ pub fn reply(zone: &Zone, request: &Request) -> Answer {
     };
     let question = request.question();
     // The Internet, or any.
-    if request.questions().len() > 1 || ![1, 255].contains(&question.class()) {
+    if request.questions().count() > 1 || ![1, 255].contains(&question.class()) {
         return answer.code(ResponseCode::NOT_IMPLEMENTED);
     }
     let wanted = question.record_type();

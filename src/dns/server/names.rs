@@ -8,23 +8,24 @@ use std::net::IpAddr;
 
 /// Whether it has labels of 1 to 63 bytes, and 253 in all; or none, as the root.
 pub(super) fn is_name(name: &[u8]) -> bool {
-    // Wraps for the first one, which begins at 0.
-    let mut dot = usize::MAX;
-    for (at, &byte) in name.iter().enumerate() {
-        if byte == b'.' {
-            if !(2..=64).contains(&at.wrapping_sub(dot)) {
-                return false;
-            }
-            dot = at;
-        }
-    }
-    let last = name.len().wrapping_sub(dot);
-    name.is_empty() || name.len() <= 253 && (2..=64).contains(&last)
+    let (Some(first), Some(last)) = (name.first(), name.last()) else {
+        return true;
+    };
+    // All pairs, without a way out: that takes many bytes at once.
+    let pairs = name.iter().zip(&name[1..]);
+    let has_gap = pairs.fold(false, |gap, (&a, &b)| gap | ((a == b'.') & (b == b'.')));
+    let has_long_label = || {
+        name.len() > 63
+            && name
+                .split(|&byte| byte == b'.')
+                .any(|label| label.len() > 63)
+    };
+    !has_gap && *first != b'.' && *last != b'.' && name.len() <= 253 && !has_long_label()
 }
 
 /// Whether there is nothing to escape in it.
 fn is_plain(name: &[u8]) -> bool {
-    // All of it, without a way out: that takes many bytes at once.
+    // As above.
     name.iter().fold(true, |plain, &byte| {
         plain & byte.is_ascii_graphic() & (byte != b'\\')
     })

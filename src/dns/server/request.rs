@@ -5,6 +5,7 @@ use crate::{LoopHandle, ffi};
 use socket2::{SockAddr, SockAddrStorage};
 use std::ffi::CStr;
 use std::fmt;
+use std::iter;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -51,7 +52,9 @@ pub struct Request {
     server: Rc<ServerRef>,
     /// Its place among the server's requests.
     key: usize,
-    questions: Vec<Question>,
+    question: Question,
+    /// Those after the first, which nearly no request has.
+    more: Vec<Question>,
     peer: SocketAddr,
     flags: u16,
 }
@@ -72,18 +75,21 @@ impl Request {
         raw: *mut ffi::evdns_server_request,
     ) -> Self {
         // SAFETY: alive, says the caller.
-        let (questions, peer, flags) = unsafe {
-            let questions = questions(raw).map(|question| Question {
+        let ((question, more), peer, flags) = unsafe {
+            let mut questions = questions(raw).map(|question| Question {
                 name: names::show(name(question).to_bytes()),
                 kind: RecordType((*question).type_ as u16),
                 class: (*question).class as u16,
             });
-            (questions.collect(), peer(raw), (*raw).flags as u16)
+            let question = questions.next().expect("the caller's promise");
+            let questions = (question, questions.collect());
+            (questions, peer(raw), (*raw).flags as u16)
         };
         Request {
             server,
             key,
-            questions,
+            question,
+            more,
             peer,
             flags,
         }
@@ -91,12 +97,12 @@ impl Request {
 
     /// The question. Nearly all requests have one; [`questions`](Self::questions) has all.
     pub fn question(&self) -> &Question {
-        &self.questions[0]
+        &self.question
     }
 
     /// The questions, at least one.
-    pub fn questions(&self) -> &[Question] {
-        &self.questions
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        iter::once(&self.question).chain(&self.more)
     }
 
     /// The address that it came from, which anybody can forge.
@@ -160,7 +166,8 @@ impl Drop for Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("questions", &self.questions)
+            .field("question", &self.question)
+            .field("more", &self.more)
             .field("peer", &self.peer)
             .finish_non_exhaustive()
     }
