@@ -332,6 +332,37 @@ fn who_refuses_or_fails_is_followed_by_the_next_server_at_once() {
     }
 }
 
+/// What the first server cannot answer is asked of the second, which is dead: that must not be the
+/// end of what the first one can.
+#[test]
+fn one_name_that_fails_does_not_leave_the_others_to_a_dead_server() {
+    let _watchdog = bounded();
+    let good = NameServer::start(|query| {
+        Some(match query.name.as_str() {
+            "broken" => query.error(SERVER_FAILURE),
+            _ => known(query),
+        })
+    });
+    let dead = NameServer::silent();
+    let mut config = config(&[&good, &dead]);
+    config.timeout = ms(400);
+    config.attempts = 3;
+    let mut client = Client::new(config);
+    let mut slow = 0;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let (broken, fine) = (Got::new(), Got::new());
+        let one = client.resolver.lookup_ipv4("broken", broken.note());
+        let two = client.resolver.lookup_ipv4("www", fine.note());
+        client.run();
+        assert_eq!(broken.cause(), Cause::ServerFailed);
+        assert!(fine.once().is_ok());
+        slow += usize::from(begun.elapsed() >= ms(300));
+        drop((one, two));
+    }
+    assert_eq!(slow, 1, "the second server is known to be dead");
+}
+
 #[test]
 fn when_all_servers_fail_one_of_them_says_why() {
     let _watchdog = bounded();

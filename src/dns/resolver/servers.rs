@@ -45,6 +45,8 @@ pub(super) struct State {
     others: Cell<bool>,
     /// They are, as the first one was silent.
     silent: Cell<bool>,
+    /// Since when they are known to be silent too.
+    others_silent: Cell<Option<Instant>>,
     /// Whether somebody has answered since the timer was set.
     heard: Cell<bool>,
     /// Since when C has these servers.
@@ -194,24 +196,29 @@ impl ResolverRef {
         }
         state.begun.set(Some(Instant::now()));
         state.heard.set(false);
-        self.renew.trigger_after(match self.is_one_alone() {
+        self.renew.trigger_after(match self.has_turns() {
             true => silence(&config).min(renewal),
             false => renewal,
         });
         Ok(())
     }
 
+    /// Whether C never has all servers at once.
+    fn has_turns(&self) -> bool {
+        let several = self.settings().servers.len() > 1;
+        several && !self.foreign && !self.servers.shared.get()
+    }
+
     /// Whether C has but one of several servers, or will have.
     fn is_one_alone(&self) -> bool {
-        let state = &self.servers;
-        let several = self.settings().servers.len() > 1;
-        several && !self.foreign && !state.shared.get() && !state.others.get()
+        self.has_turns() && !self.servers.others.get()
     }
 
     /// Begins with the first of all again.
     pub(super) fn forget_failures(&self) {
         self.servers.first.set(0);
         self.servers.moved.set(None);
+        self.servers.others_silent.set(None);
     }
 
     fn add_server(&self, mut server: SocketAddr) -> io::Result<()> {
@@ -274,18 +281,26 @@ impl ResolverRef {
         begun
     }
 
-    /// The time is over: of the one that is asked alone to answer, or of what C knows.
+    /// The time is over: to answer, or of what C knows.
     fn on_renew(&self) {
         let state = &self.servers;
         let config = self.settings();
         let age = state.begun.get().map_or(Duration::ZERO, |at| at.elapsed());
         let left = renewal(&config).saturating_sub(age);
-        if !self.is_one_alone() || left.is_zero() {
+        if !self.has_turns() || left.is_zero() {
             self.renew_servers();
         } else if state.heard.take() {
             self.renew.trigger_after(silence(&config).min(left));
-        } else {
+        } else if !state.others.get() {
             self.ask_others(true);
+        } else if state.silent.get() {
+            // Nobody answers: it is for C to give up.
+            self.renew.trigger_after(left);
+        } else {
+            // Back to the one that has at least said that it cannot.
+            state.others_silent.set(Some(Instant::now()));
+            self.end_servers();
+            self.go_on();
         }
     }
 
@@ -310,6 +325,11 @@ impl ResolverRef {
             Cause::ServerFailed | Cause::Refused | Cause::NotImplemented
         );
         if state.there.get() && self.is_one_alone() && (failed || cause == Cause::TimedOut) {
+            let renewal = renewal(&self.settings());
+            let silent = state.others_silent.get();
+            if silent.is_some_and(|at| at.elapsed() < renewal) {
+                return false;
+            }
             self.ask_others(false);
             return true;
         }
