@@ -32,7 +32,9 @@ a summary at the end.
 
   --server IP[:PORT]  asks this name server; may be given several times
                       (default: the system's)
-  --concurrency N     how many names are looked up at a time (default 200)
+  --concurrency N     how many names are looked up at a time (default 200); when
+                      a server gets more at once than it can hold, some are
+                      asked for again after a while
   --timeout SECS      how long a name may take (default 10)
   --ipv4, --ipv6      addresses of this family only
   -q, --quiet         no bar and no summary
@@ -116,9 +118,13 @@ impl Arguments {
             config.servers.clone_from(&self.servers);
         }
         config.search.clear();
-        // A name has two questions, and none is to wait for those of other names, or to be given up
-        // because the other one was answered.
-        config.max_in_flight = self.concurrency.get().saturating_mul(2).min(65_000);
+        // No name's question is to wait for those of other names, or to be given up because its other
+        // one was answered.
+        let questions = match self.family {
+            Family::Any => 2,
+            Family::Ipv4 | Family::Ipv6 => 1,
+        };
+        config.max_in_flight = self.concurrency.get().saturating_mul(questions).min(65_000);
         config.family_delay = self.timeout.min(Duration::from_secs(3600));
         config.deadline = self.timeout;
         // With so many, some datagrams get lost.
