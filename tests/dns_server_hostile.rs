@@ -374,7 +374,7 @@ fn ten_thousand_random_datagrams_do_no_harm() {
         state ^= state << 17;
         (state >> 32) as usize
     };
-    for round in 0..10_000 {
+    for round in 0..10_000_u16 {
         let mut datagram = if round.is_multiple_of(2) {
             (0..random() % 600).map(|_| random() as u8).collect()
         } else {
