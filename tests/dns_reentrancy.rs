@@ -36,7 +36,11 @@ impl Shared {
 
 fn chain(resolver: &Rc<Resolver>, left: usize, done: Count) {
     let next = resolver.clone();
-    let host = if left % 3 == 0 { "127.0.0.1" } else { "www" };
+    let host = if left.is_multiple_of(3) {
+        "127.0.0.1"
+    } else {
+        "www"
+    };
     let lookup = resolver.lookup_ipv4(host, move |found| {
         assert!(found.is_ok());
         done.bump();

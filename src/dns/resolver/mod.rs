@@ -1,9 +1,11 @@
 //! Names to addresses and back, without blocking the loop.
 //!
-//! [`lookup`] is the course of one lookup, [`question`] what C asks for it, [`servers`] whom C asks.
+//! [`plan`] says what there is to do, [`lookup`] is the course of one lookup, [`question`] what C asks
+//! for it, [`servers`] whom C asks.
 
 mod lookup;
 mod numeric;
+mod plan;
 mod question;
 mod servers;
 
@@ -16,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::event::InternalEvent;
 use crate::util::{AddrHints, AddrInfo};
 use crate::{LoopHandle, ffi};
-use lookup::{Found, Job, Plan};
+use lookup::{Found, Job};
+use plan::Plan;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -1,7 +1,8 @@
 //! Hosts and services that are numbers, and what a socket for them is like.
 
 use super::ResolverRef;
-use super::lookup::{Found, Plan};
+use super::lookup::Found;
+use super::plan::Plan;
 use super::question::Kind;
 use crate::dns::{Cause, LookupError};
 use crate::error::Error;
