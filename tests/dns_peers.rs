@@ -42,6 +42,13 @@ impl Client {
         Self::new(impatient(Config::with_servers(servers.iter().copied())))
     }
 
+    /// Whatever comes is sooner than the time of an attempt.
+    fn patient(server: SocketAddr) -> Self {
+        let mut config = Config::with_servers([server]);
+        config.attempts = 2;
+        Self::new(config)
+    }
+
     /// Runs one lookup to its end, which is the end of the loop too.
     fn ask<T: 'static>(
         &mut self,
@@ -215,14 +222,14 @@ fn dnsmasq_says_what_there_is_not() {
 fn what_a_server_could_not_find_out_is_told_from_what_it_refuses() {
     let _watchdog = bounded();
     if let Some((server, _dir)) = unbound() {
-        let mut client = Client::of(&[server.address()]);
+        let mut client = Client::patient(server.address());
         for (name, cause) in [
             ("host.broken.test", Cause::ServerFailed),
             ("host.refused.test", Cause::Refused),
         ] {
             let begun = Instant::now();
             assert_fails(client.host(name), cause, name);
-            assert!(begun.elapsed() < Duration::from_millis(200), "at once");
+            assert!(begun.elapsed() < Duration::from_secs(2), "at once");
         }
         // It is as good as before.
         assert_eq!(client.ipv4("host.example.test").unwrap().records, [IPV4]);
@@ -238,7 +245,7 @@ fn what_a_server_could_not_find_out_is_told_from_what_it_refuses() {
         forward("refused.test", &refusing),
     ];
     if let Some((server, _dir)) = dnsmasq(&servers) {
-        let mut client = Client::of(&[server.address()]);
+        let mut client = Client::patient(server.address());
         for (name, cause) in [
             ("host.broken.test", Cause::ServerFailed),
             ("host.refused.test", Cause::Refused),
@@ -392,7 +399,7 @@ fn dies_and_comes_back(server: Option<(Daemon, Dir)>) {
         let begun = Instant::now();
         let found = client.host("host.example.test").unwrap();
         assert_eq!(found.records, [IpAddr::V6(IPV6), IPV4.into()]);
-        assert!(begun.elapsed() < Duration::from_millis(200), "at once");
+        assert!(begun.elapsed() < Duration::from_secs(2), "at once");
     }
 }
 
