@@ -257,7 +257,7 @@ fn a_name_with_odd_bytes_is_escaped_and_can_be_given_back() {
     let seen = Rc::clone(&names);
     let server = Server::bind(&base, localhost(), move |request: Request| {
         let name = request.question().name();
-        seen.borrow_mut().push(name.to_owned());
+        seen.borrow_mut().push(name.to_string());
         let reply = Reply::new().answer(Record::a(name, address(1), TTL)?);
         request.respond(reply)
     });

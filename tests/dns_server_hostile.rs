@@ -241,7 +241,10 @@ fn a_pointer_in_a_question_is_followed() {
     client.send(&query_of(1, RD, &questions));
     base.run_nonblocking().unwrap();
     let requests = held.take();
-    let names: Vec<_> = requests[0].questions().map(|one| one.name()).collect();
+    let names: Vec<_> = requests[0]
+        .questions()
+        .map(|one| one.name().as_str())
+        .collect();
     assert_eq!(names, ["host.example", "x.example"]);
 }
 

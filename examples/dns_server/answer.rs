@@ -39,7 +39,7 @@ pub fn reply(zone: &Zone, request: &Request) -> Answer {
         return answer.code(ResponseCode::NOT_IMPLEMENTED);
     }
     let wanted = question.record_type();
-    let mut name = question.name();
+    let mut name = question.name().as_str();
     for _ in 0..ALIASES {
         let Some(entries) = zone.find(name) else {
             // What an alias leads to may be another server's.

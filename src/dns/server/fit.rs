@@ -43,10 +43,10 @@ impl<'a> Written<'a> {
     }
 
     fn record(&mut self, record: &'a Record) -> usize {
-        let name = self.name(record.name.as_bytes());
+        let name = self.name(record.name.raw().to_bytes());
         name + RECORD
             + match &record.data {
-                Data::Name(target) => self.name(target.as_bytes()),
+                Data::Name(target) => self.name(target.raw().to_bytes()),
                 data => data.bytes().len(),
             }
     }
@@ -85,9 +85,9 @@ pub(super) fn cut<'q>(
     records: &mut Vec<(Section, Record)>,
 ) -> bool {
     let asked: usize = questions.clone().map(|name| bound(name) + QUESTION).sum();
-    let told = records
-        .iter()
-        .map(|(_, record)| bound(record.name.as_bytes()) + RECORD + record.data.bytes().len() + 2);
+    let told = records.iter().map(|(_, record)| {
+        bound(record.name.raw().to_bytes()) + RECORD + record.data.bytes().len() + 2
+    });
     if HEADER + asked + told.sum::<usize>() <= LIMIT {
         return false;
     }

@@ -310,7 +310,7 @@ unsafe fn write(raw: RawRequest, reply: &mut Reply) -> Result<()> {
             ffi::evdns_server_request_add_reply(
                 raw,
                 *section as c_int,
-                record.name.as_ptr(),
+                record.name.raw().as_ptr(),
                 record.kind.0.into(),
                 record.class.into(),
                 record.ttl as c_int,

@@ -8,6 +8,7 @@ mod reply;
 mod request;
 mod socket;
 
+pub use names::{IntoName, Name};
 pub use record::{Record, RecordType, Soa};
 pub use reply::{Reply, ResponseCode, Section};
 pub use request::{Question, Request};
@@ -41,7 +42,7 @@ use std::rc::{Rc, Weak};
 /// let mut base = EventBase::new()?;
 /// let server = Server::bind(&base, "127.0.0.1:0".parse().unwrap(), |request: Request| {
 ///     let question = request.question();
-///     if !question.name().eq_ignore_ascii_case("host.example") {
+///     if question.name() != "host.example" {
 ///         return request.respond(ResponseCode::NO_SUCH_NAME);
 ///     }
 ///     let mut reply = Reply::new().authoritative(true);

@@ -2,9 +2,13 @@
 
 use crate::dns::name;
 use crate::error::{Error, Result};
-use std::ffi::CString;
-use std::fmt::Write as _;
+use std::ffi::{CStr, CString};
+use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::str::FromStr;
+use std::sync::Arc;
 
 /// Whether it has labels of 1 to 63 bytes, and 253 in all; or none, as the root.
 pub(super) fn is_name(name: &[u8]) -> bool {
@@ -31,33 +35,148 @@ fn is_plain(name: &[u8]) -> bool {
     })
 }
 
-/// A name of C's for users.
-pub(super) fn show(name: &[u8]) -> String {
-    match str::from_utf8(name) {
-        Ok("") => ".".to_owned(),
-        Ok(text) if is_plain(name) => text.to_owned(),
-        _ => name::escape(name),
+/// A name, which DNS can carry.
+///
+/// It is text, as [`as_str`](Self::as_str) tells, and cheap to clone: what answers a question with
+/// records of the name that was asked for does not take it apart again. Names are equal without
+/// regard to upper and lower case, also to text.
+#[derive(Clone)]
+pub struct Name {
+    /// As C has it.
+    raw: Arc<CStr>,
+    /// As it is shown, where that is not the same.
+    shown: Option<Arc<str>>,
+}
+
+impl Name {
+    /// A name that C has.
+    pub(super) fn from_c(raw: &CStr) -> Self {
+        let bytes = raw.to_bytes();
+        let shown = match bytes {
+            b"" => Some(".".into()),
+            _ if is_plain(bytes) => None,
+            _ => Some(name::escape(bytes).into()),
+        };
+        let raw = raw.into();
+        Name { raw, shown }
+    }
+
+    /// For C: labels with dots between them, nothing escaped, and empty for the root.
+    pub(super) fn raw(&self) -> &CStr {
+        &self.raw
+    }
+
+    /// The name without a dot at its end; `.` for the root. Bytes that are no printable ASCII are
+    /// written as `\` and three digits.
+    pub fn as_str(&self) -> &str {
+        match &self.shown {
+            Some(shown) => shown,
+            // It is: the same means that all of it is printable ASCII.
+            None => str::from_utf8(self.raw.to_bytes()).unwrap_or_default(),
+        }
     }
 }
 
-/// A name of a user's for C.
-pub(super) fn parse(text: &str) -> Result<CString> {
+impl FromStr for Name {
+    type Err = Error;
+
+    /// Reads a name as [`as_str`](Self::as_str) writes it, with or without a dot at its end.
+    fn from_str(text: &str) -> Result<Self> {
+        let raw = parse(text)?;
+        Ok(Self::from_c(&raw))
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str().eq_ignore_ascii_case(other)
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        *self == *other.as_str()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for byte in self.bytes() {
+            byte.to_ascii_lowercase().hash(state);
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+/// What a [`Record`](super::Record) takes for a name: a [`Name`], or text for one.
+pub trait IntoName {
+    /// The name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for text that is no name.
+    fn into_name(self) -> Result<Name>;
+}
+
+impl IntoName for Name {
+    fn into_name(self) -> Result<Name> {
+        Ok(self)
+    }
+}
+
+impl IntoName for &Name {
+    fn into_name(self) -> Result<Name> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoName for &str {
+    fn into_name(self) -> Result<Name> {
+        self.parse()
+    }
+}
+
+impl IntoName for &String {
+    fn into_name(self) -> Result<Name> {
+        self.parse()
+    }
+}
+
+fn parse(text: &str) -> Result<CString> {
     if text == "." {
         return Ok(CString::default());
     }
+    let invalid = |why: String| Error::invalid("name", format!("{text:?}: {why}"));
     let labels = text.strip_suffix('.').unwrap_or(text);
-    let is_simple = !labels.is_empty() && is_name(labels.as_bytes()) && is_plain(labels.as_bytes());
-    let bytes = match is_simple {
-        true => {
-            // With room for the NUL, so that it is not moved.
-            let mut bytes = Vec::with_capacity(labels.len() + 1);
-            bytes.extend(labels.as_bytes());
-            bytes
-        }
-        false => checked(text, labels)
-            .map_err(|why| Error::invalid("name", format!("{text:?}: {why}")))?,
+    let bytes = if !labels.is_empty() && is_name(labels.as_bytes()) && is_plain(labels.as_bytes()) {
+        // With room for the NUL, so that it is not moved.
+        let mut bytes = Vec::with_capacity(labels.len() + 1);
+        bytes.extend(labels.as_bytes());
+        bytes
+    } else {
+        checked(text, labels).map_err(invalid)?
     };
-    CString::new(bytes).map_err(|_| Error::invalid("name", format!("{text:?}: there is a NUL")))
+    CString::new(bytes).map_err(|_| invalid("there is a NUL in it".to_owned()))
 }
 
 /// What is not plain, or says why it is no name.
@@ -101,9 +220,9 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Writes a name as it is sent, without compression.
-pub(super) fn append(data: &mut Vec<u8>, text: &str) -> Result<()> {
-    let name = parse(text)?;
-    let labels = name.as_bytes().split(|&byte| byte == b'.');
+pub(super) fn append(data: &mut Vec<u8>, name: impl IntoName) -> Result<()> {
+    let name = name.into_name()?;
+    let labels = name.raw.to_bytes().split(|&byte| byte == b'.');
     for label in labels.filter(|label| !label.is_empty()) {
         data.push(label.len() as u8);
         data.extend(label);
@@ -132,6 +251,7 @@ pub(super) fn reverse(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hash::DefaultHasher;
 
     fn parsed(text: &str) -> Vec<u8> {
         parse(text).unwrap().into_bytes()
@@ -151,15 +271,40 @@ mod tests {
         }
     }
 
+    fn show(raw: &[u8]) -> String {
+        let raw = CString::new(raw).unwrap();
+        Name::from_c(&raw).to_string()
+    }
+
     #[test]
     fn what_was_escaped_is_the_same_name_again() {
         let odd: Vec<u8> = (1..=255).filter(|&byte| byte != b'.').collect();
         for label in odd.chunks(63) {
             assert_eq!(parsed(&show(label)), label);
+            let name: Name = show(label).parse().unwrap();
+            assert_eq!(name.raw().to_bytes(), label);
         }
         assert_eq!(show(b""), ".");
         assert_eq!(show(b"host.example"), "host.example");
         assert_eq!(show(b"a b\xff"), r"a\032b\255");
+    }
+
+    #[test]
+    fn names_are_equal_without_regard_to_case() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let hash = |name: &Name| {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            hasher.finish()
+        };
+        let (a, b) = (name("Host.Example."), name("hOST.example"));
+        assert_eq!((&a, hash(&a)), (&b, hash(&b)));
+        assert!(a == *"host.EXAMPLE" && a != name("host.example.org"));
+        assert_eq!(
+            (a.to_string(), format!("{a:?}")),
+            ("Host.Example".to_owned(), "\"Host.Example\"".to_owned())
+        );
+        assert_ne!(name("a.b"), *"a");
     }
 
     #[test]

@@ -1,7 +1,6 @@
-use super::names::{self, parse};
+use super::names::{self, IntoName, Name};
 use crate::error::{Error, Result};
 use crate::ffi;
-use std::ffi::CString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -77,8 +76,8 @@ impl fmt::Debug for RecordType {
 
 /// One record of a [`Reply`](super::Reply): a name, and what there is to tell of it.
 ///
-/// Names are given as [`Question::name`](super::Question::name) gives them, with `\` escapes for
-/// odd bytes; a dot at the end makes no difference, and `.` is the root. `ttl` says how long
+/// Names are [`Name`]s or text for them: with `\` escapes for odd bytes, with or without a dot at
+/// the end, and `.` for the root. `ttl` says how long
 /// others may remember the record; fractions of a second are cut off.
 ///
 /// # Errors
@@ -86,7 +85,7 @@ impl fmt::Debug for RecordType {
 /// between two dots, nothing between two dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    pub(super) name: CString,
+    pub(super) name: Name,
     pub(super) kind: RecordType,
     pub(super) class: u16,
     pub(super) ttl: u32,
@@ -100,7 +99,7 @@ pub(super) enum Data {
     V6([u8; 16]),
     Bytes(Box<[u8]>),
     /// Which C may compress.
-    Name(CString),
+    Name(Name),
 }
 
 /// What a [`Record::soa`] has to say of its zone.
@@ -128,7 +127,7 @@ impl Record {
     /// # Errors
     /// See [`Record`].
     #[doc(alias = "evdns_server_request_add_a_reply")]
-    pub fn a(name: &str, address: Ipv4Addr, ttl: Duration) -> Result<Self> {
+    pub fn a(name: impl IntoName, address: Ipv4Addr, ttl: Duration) -> Result<Self> {
         Self::new(name, RecordType::A, Data::V4(address.octets()), ttl)
     }
 
@@ -137,7 +136,7 @@ impl Record {
     /// # Errors
     /// See [`Record`].
     #[doc(alias = "evdns_server_request_add_aaaa_reply")]
-    pub fn aaaa(name: &str, address: Ipv6Addr, ttl: Duration) -> Result<Self> {
+    pub fn aaaa(name: impl IntoName, address: Ipv6Addr, ttl: Duration) -> Result<Self> {
         Self::new(name, RecordType::AAAA, Data::V6(address.octets()), ttl)
     }
 
@@ -145,7 +144,7 @@ impl Record {
     ///
     /// # Errors
     /// See [`Record`].
-    pub fn address(name: &str, address: IpAddr, ttl: Duration) -> Result<Self> {
+    pub fn address(name: impl IntoName, address: IpAddr, ttl: Duration) -> Result<Self> {
         match address {
             IpAddr::V4(address) => Self::a(name, address, ttl),
             IpAddr::V6(address) => Self::aaaa(name, address, ttl),
@@ -158,7 +157,7 @@ impl Record {
     /// # Errors
     /// See [`Record`].
     #[doc(alias = "evdns_server_request_add_ptr_reply")]
-    pub fn ptr(address: IpAddr, name: &str, ttl: Duration) -> Result<Self> {
+    pub fn ptr(address: IpAddr, name: impl IntoName, ttl: Duration) -> Result<Self> {
         Self::pointing(&names::reverse(address), RecordType::PTR, name, ttl)
     }
 
@@ -167,7 +166,7 @@ impl Record {
     /// # Errors
     /// See [`Record`].
     #[doc(alias = "evdns_server_request_add_cname_reply")]
-    pub fn cname(name: &str, target: &str, ttl: Duration) -> Result<Self> {
+    pub fn cname(name: impl IntoName, target: impl IntoName, ttl: Duration) -> Result<Self> {
         Self::pointing(name, RecordType::CNAME, target, ttl)
     }
 
@@ -175,7 +174,7 @@ impl Record {
     ///
     /// # Errors
     /// See [`Record`].
-    pub fn ns(name: &str, server: &str, ttl: Duration) -> Result<Self> {
+    pub fn ns(name: impl IntoName, server: impl IntoName, ttl: Duration) -> Result<Self> {
         Self::pointing(name, RecordType::NS, server, ttl)
     }
 
@@ -183,15 +182,25 @@ impl Record {
     ///
     /// # Errors
     /// See [`Record`].
-    pub fn pointing(name: &str, kind: RecordType, target: &str, ttl: Duration) -> Result<Self> {
-        Self::new(name, kind, Data::Name(parse(target)?), ttl)
+    pub fn pointing(
+        name: impl IntoName,
+        kind: RecordType,
+        target: impl IntoName,
+        ttl: Duration,
+    ) -> Result<Self> {
+        Self::new(name, kind, Data::Name(target.into_name()?), ttl)
     }
 
     /// A host that takes mail for a name; a lower `preference` comes first.
     ///
     /// # Errors
     /// See [`Record`].
-    pub fn mx(name: &str, preference: u16, host: &str, ttl: Duration) -> Result<Self> {
+    pub fn mx(
+        name: impl IntoName,
+        preference: u16,
+        host: impl IntoName,
+        ttl: Duration,
+    ) -> Result<Self> {
         let mut data = preference.to_be_bytes().to_vec();
         names::append(&mut data, host)?;
         Self::raw(name, RecordType::MX, data, ttl)
@@ -201,7 +210,7 @@ impl Record {
     ///
     /// # Errors
     /// See [`Record`]; also when it is longer than a record can be.
-    pub fn txt(name: &str, text: impl AsRef<[u8]>, ttl: Duration) -> Result<Self> {
+    pub fn txt(name: impl IntoName, text: impl AsRef<[u8]>, ttl: Duration) -> Result<Self> {
         let text = text.as_ref();
         let mut data = Vec::with_capacity(text.len() + text.len() / 255 + 1);
         for piece in text.chunks(255) {
@@ -219,7 +228,7 @@ impl Record {
     ///
     /// # Errors
     /// See [`Record`].
-    pub fn soa(name: &str, soa: &Soa, ttl: Duration) -> Result<Self> {
+    pub fn soa(name: impl IntoName, soa: &Soa, ttl: Duration) -> Result<Self> {
         let mut data = Vec::new();
         names::append(&mut data, &soa.primary)?;
         names::append(&mut data, &soa.mailbox)?;
@@ -240,7 +249,7 @@ impl Record {
     /// bytes.
     #[doc(alias = "evdns_server_request_add_reply")]
     pub fn raw(
-        name: &str,
+        name: impl IntoName,
         kind: RecordType,
         data: impl Into<Vec<u8>>,
         ttl: Duration,
@@ -248,7 +257,7 @@ impl Record {
         let data = data.into();
         if data.is_empty() || data.len() > usize::from(u16::MAX) {
             let why = format!(
-                "{kind} {name:?} has {} bytes, 1 to 65535 can be sent",
+                "a record {kind} has {} bytes of them, 1 to 65535 can be sent",
                 data.len()
             );
             return Err(Error::invalid("data", why));
@@ -256,9 +265,9 @@ impl Record {
         Self::new(name, kind, Data::Bytes(data.into()), ttl)
     }
 
-    fn new(name: &str, kind: RecordType, data: Data, ttl: Duration) -> Result<Self> {
+    fn new(name: impl IntoName, kind: RecordType, data: Data, ttl: Duration) -> Result<Self> {
         Ok(Record {
-            name: parse(name)?,
+            name: name.into_name()?,
             kind,
             class: INTERNET,
             ttl: seconds(ttl),
@@ -284,7 +293,7 @@ impl Data {
             Data::V4(octets) => octets,
             Data::V6(octets) => octets,
             Data::Bytes(bytes) => bytes,
-            Data::Name(name) => name.as_bytes(),
+            Data::Name(name) => name.raw().to_bytes(),
         }
     }
 }

@@ -1,5 +1,4 @@
-use super::names;
-use super::{RecordType, Reply, ResponseCode, ServerRef};
+use super::{Name, RecordType, Reply, ResponseCode, ServerRef};
 use crate::error::{Error, Result};
 use crate::{LoopHandle, ffi};
 use socket2::{SockAddr, SockAddrStorage};
@@ -14,19 +13,17 @@ use std::rc::Rc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[doc(alias = "evdns_server_question")]
 pub struct Question {
-    name: String,
+    name: Name,
     kind: RecordType,
     class: u16,
 }
 
 impl Question {
-    /// The name, without a dot at its end; `.` for the root. Bytes that are no printable ASCII are
-    /// written as `\` and three digits. Letters are as the client sent them: compare them without
-    /// regard to case, and give the name back as it is.
+    /// The name, with its letters as the client sent them.
     ///
     /// C tells labels apart by dots and ends a name at a NUL: a dot or a NUL inside of a label is
     /// taken for that.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Name {
         &self.name
     }
 
@@ -77,7 +74,7 @@ impl Request {
         // SAFETY: alive, says the caller.
         let ((question, more), peer, flags) = unsafe {
             let mut questions = questions(raw).map(|question| Question {
-                name: names::show(name(question).to_bytes()),
+                name: Name::from_c(name(question)),
                 kind: RecordType((*question).type_ as u16),
                 class: (*question).class as u16,
             });
