@@ -7,11 +7,12 @@ use common::bounded;
 use dns_common::got::{Client, Got, IPV4, IPV6, config, knowing, known, ms};
 use dns_common::{
     A, AAAA, NO_SUCH_NAME, NOT_IMPLEMENTED, NameServer, Query, REFUSED, SERVER_FAILURE, impatient,
+    labels,
 };
 use libevent2::dns::{Cause, Config, Hosts};
 use libevent2::{LoopEnd, ffi};
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,26 @@ fn the_hosts_are_looked_at_first_and_are_all_that_there_is() {
     client.run();
     assert_eq!(got.once().unwrap().records, ["web", "web.example"]);
     assert_eq!(server.names(), [""; 0]);
+}
+
+#[test]
+fn localhost_is_this_machine_whatever_a_server_says() {
+    let _watchdog = bounded();
+    let server = knowing();
+    let mut client = Client::new(config(&[&server]));
+    for name in ["localhost", "LocalHost.", "web.localhost"] {
+        let found = client.host(name).unwrap().records;
+        assert_eq!(
+            found,
+            [
+                IpAddr::from(Ipv6Addr::LOCALHOST),
+                Ipv4Addr::LOCALHOST.into()
+            ]
+        );
+    }
+    assert_eq!(server.names(), [""; 0]);
+    assert!(client.host("localhost.example").is_ok());
+    assert_eq!(server.names(), ["localhost.example"; 2]);
 }
 
 #[test]
@@ -316,10 +337,19 @@ fn a_dead_server_is_tried_again_after_retry_failed() {
 }
 
 #[test]
-fn who_refuses_or_fails_is_followed_by_the_next_server_at_once() {
+fn who_refuses_fails_or_talks_nonsense_is_followed_by_the_next_server_at_once() {
     let _watchdog = bounded();
-    for code in [REFUSED, NOT_IMPLEMENTED, SERVER_FAILURE] {
-        let bad = NameServer::start(move |query| Some(query.error(code)));
+    let nonsense = |query: &Query| {
+        let mut reply = query.reply();
+        reply.question = labels("another.example");
+        reply.bytes()
+    };
+    let refused = |query: &Query| query.error(REFUSED);
+    let unknown = |query: &Query| query.error(NOT_IMPLEMENTED);
+    let failed = |query: &Query| query.error(SERVER_FAILURE);
+    let answers: [fn(&Query) -> Vec<u8>; 4] = [refused, unknown, failed, nonsense];
+    for answer in answers {
+        let bad = NameServer::start(move |query| Some(answer(query)));
         let good = knowing();
         let mut config = config(&[&bad, &good]);
         config.timeout = Duration::from_secs(5);

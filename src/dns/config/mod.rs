@@ -56,7 +56,9 @@ pub struct Config {
     /// How long a lookup may take in all, whatever it waits for: 30 s unless told otherwise.
     pub deadline: Duration,
     /// When a host's IPv4 addresses are there and its IPv6 addresses not, or the other way round:
-    /// how long to wait for the rest. 3 s unless told otherwise.
+    /// how long to wait for the rest. 3 s unless told otherwise, as in C. That is less than
+    /// `timeout`: when a datagram is lost, one family may be missing. For both whatever it takes,
+    /// give it the deadline's time.
     pub family_delay: Duration,
     /// How many questions are under way at a time; others wait for them. 64 unless told
     /// otherwise, 1 at least (with libevent 2.2: 2), 65,000 at most.
@@ -78,7 +80,8 @@ pub struct Config {
     /// The size of the kernel's buffer for questions, in bytes, for each server's socket.
     pub send_buffer: Option<u32>,
     /// The longest answer that servers are told to send in one datagram (EDNS), in bytes. libevent
-    /// 2.2 and later; with 2.1 answers have 512 bytes, and a `Resolver` with this set is refused.
+    /// 2.2 and later, which without it reads no more than 512 bytes; with 2.1 answers have 512
+    /// bytes, and a `Resolver` with this set is refused.
     pub edns_size: Option<u16>,
 }
 

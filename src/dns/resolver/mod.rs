@@ -5,6 +5,7 @@
 
 mod lookup;
 mod numeric;
+mod options;
 mod plan;
 mod question;
 mod servers;
@@ -63,7 +64,7 @@ impl Resolver {
     /// or randomness is short; [`Error::Closed`] when the base is gone.
     #[doc(alias = "evdns_base_new")]
     pub fn new(base: &LoopHandle, config: Config) -> Result<Self> {
-        servers::check(&config)?;
+        options::check(&config)?;
         // What libevent 2.2 remembers holds the loop until it is out of date.
         #[cfg(libevent_2_2)]
         let flags = ffi::EVDNS_BASE_NO_CACHE;
@@ -159,8 +160,9 @@ impl fmt::Debug for Resolver {
 /// Every lookup calls its closure once, from the loop, also with what is known at once; never
 /// when its [`Lookup`] was dropped before. None takes longer than [`Config::deadline`].
 ///
-/// Numbers are their own answer. Then the hosts of the configuration are looked at, then the name
-/// servers asked, for each name of the search list in turn.
+/// Numbers are their own answer. Then the hosts of the configuration are looked at; `localhost` is
+/// this machine (RFC 6761); then the name servers are asked, for each name of the search list in
+/// turn.
 pub struct ResolverRef {
     me: Weak<ResolverRef>,
     base: LoopHandle,
@@ -461,7 +463,7 @@ impl ResolverRef {
     #[doc(alias = "evdns_base_set_option")]
     pub fn set_config(&self, config: Config) -> Result<()> {
         self.check_own()?;
-        servers::check(&config)?;
+        options::check(&config)?;
         if config.bind.is_none() && self.settings().bind.is_some() {
             let why = "libevent cannot take it back; make another resolver";
             return Err(Error::invalid("bind", why));

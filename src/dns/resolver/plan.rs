@@ -5,7 +5,7 @@ use super::question::Kind;
 use super::{ResolverRef, numeric};
 use crate::dns::{Cause, Config, LookupError, name};
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What there is to do.
 pub(super) enum Plan {
@@ -43,12 +43,21 @@ impl ResolverRef {
         let config = self.settings();
         let name = host.strip_suffix('.').unwrap_or(host);
         let hosts = Found::with_addresses(name, config.hosts.addresses(name));
-        match hosts.is_empty() {
-            false => known(hosts, host, ipv4, ipv6),
-            true => Plan::Ask {
-                names: names(host, &config),
-                kinds,
-            },
+        if !hosts.is_empty() {
+            return known(hosts, host, ipv4, ipv6);
+        }
+        if is_localhost(name) {
+            let here = [Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
+            return known(
+                Found::with_addresses(name, here.into_iter()),
+                host,
+                ipv4,
+                ipv6,
+            );
+        }
+        Plan::Ask {
+            names: names(host, &config),
+            kinds,
         }
     }
 
@@ -68,6 +77,12 @@ impl ResolverRef {
             },
         }
     }
+}
+
+/// A name that is this machine's on every machine, and nobody else's business (RFC 6761).
+fn is_localhost(name: &str) -> bool {
+    let last = name.rsplit('.').next();
+    last.is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
 }
 
 /// What is known without asking, as far as it is wanted.

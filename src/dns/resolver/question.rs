@@ -306,10 +306,12 @@ unsafe extern "C" fn answered_canonical(result: c_int, list: *mut ffi::addrinfo,
         // Whatever else: who asks again without the canonical name hears it.
         _ => Err(Cause::BadAnswer),
     };
+    // It may point at the question, with its random case.
+    let canonical = list.canonical_name().map(<[u8]>::to_ascii_lowercase);
     let reply = Reply {
         records,
         ttl: None,
-        canonical: list.canonical_name().map(name::escape),
+        canonical: canonical.as_deref().map(name::escape),
     };
     drop(list);
     finish(question, reply);
