@@ -24,7 +24,7 @@ fn initialize_nameservers() {
     let mut base = EventBase::new().unwrap();
     let resolver = Resolver::new(&base, Config::default()).unwrap();
     assert!(resolver.servers().is_empty());
-    let got = Got::<Ipv4Addr>::nothing();
+    let got = Got::<Ipv4Addr>::new();
     let lookup = resolver.lookup_ipv4(FOOF, got.note()).unwrap();
     assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
     assert_eq!(got.cause(), Cause::NoServer);

@@ -28,10 +28,10 @@ fn at_once(host: Option<&str>, service: Option<&str>, hints: AddrHints) -> Found
     let mut config = Config::default();
     config.hosts = Hosts::parse("127.0.0.1 localhost\n::1 localhost");
     let resolver = Resolver::new(&base, config).unwrap();
-    let got = Got::nothing();
+    let got = Got::new();
     let lookup = resolver.getaddrinfo(host, service, hints, got.note());
     lookup.unwrap().detach();
-    assert!(got.is_nothing());
+    assert!(got.is_empty());
     assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
     got.once()
 }
@@ -139,7 +139,7 @@ fn getaddrinfo_async() {
     let resolver = Resolver::new(&base, config).unwrap();
     let begin = |host: &str, port: u16, hints: AddrHints| -> (Got<AddrInfo>, Lookup) {
         let (host, port) = (format!("{host}.example.com"), port.to_string());
-        let got = Got::nothing();
+        let got = Got::new();
         let lookup = resolver.getaddrinfo(Some(&host), Some(&port), hints, got.note());
         (got, lookup.unwrap())
     };

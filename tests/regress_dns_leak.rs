@@ -73,9 +73,9 @@ fn leaves_nothing(name: &str, case: impl FnOnce(Begun)) {
         let config = Config::with_servers([server.local_addr().unwrap()]);
         let resolver = Resolver::new(&base, config).unwrap();
         resolver.suspend().unwrap();
-        let got = Got::nothing();
+        let got = Got::new();
         let lookup = resolver.lookup_ipv4("example.com", got.note()).unwrap();
-        assert!(got.is_nothing());
+        assert!(got.is_empty());
         assert!(CHUNKS.load(Ordering::Relaxed) > 0);
         case(Begun {
             base,
@@ -102,7 +102,7 @@ fn resume(begun: Begun, cancel: bool, tell: bool) {
     let (mut base, resolver, got) = (begun.base, begun.resolver, begun.got);
     resolver.resume().unwrap();
     base.run_nonblocking().unwrap();
-    assert_eq!(got.is_nothing(), !cancel);
+    assert_eq!(got.is_empty(), !cancel);
     if tell {
         drop(resolver);
         base.run_nonblocking().unwrap();
@@ -118,7 +118,7 @@ fn resume(begun: Begun, cancel: bool, tell: bool) {
     match (cancel, tell) {
         (true, _) => assert_eq!(got.cause(), Cause::Cancelled),
         (false, true) => assert_eq!(got.cause(), Cause::Closed),
-        (false, false) => assert!(got.is_nothing()),
+        (false, false) => assert!(got.is_empty()),
     }
 }
 
@@ -128,7 +128,7 @@ fn leak_shutdown() {
     leaves_nothing("leak_shutdown", |begun| {
         let mut base = begun.base;
         drop(begun.resolver);
-        assert!(begun.got.is_nothing());
+        assert!(begun.got.is_empty());
         base.run_nonblocking().unwrap();
         assert_eq!(begun.got.cause(), Cause::Closed);
         drop(base);

@@ -37,7 +37,7 @@ fn failing_server() -> (NameServer, Arc<AtomicUsize>) {
 
 /// Looks up the address of a name while the loop runs, until nothing is left to do.
 fn look_up(base: &mut EventBase, resolver: &Resolver, name: &str) -> Got<Ipv4Addr> {
-    let got = Got::nothing();
+    let got = Got::new();
     let lookup = resolver.lookup_ipv4(name, got.note()).unwrap();
     assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
     assert!(lookup.is_done());
@@ -159,7 +159,7 @@ fn reissue_disable_when_inactive() {
     config.max_timeouts = 2;
     config.attempts = 5;
     let resolver = Resolver::new(&base, config.clone()).unwrap();
-    let got = Got::nothing();
+    let got = Got::new();
     let _lookup = resolver.lookup_ipv4(FOOF, got.note()).unwrap();
     // As in the original the other server comes when the question was sent.
     config.servers.push(can.address());
@@ -174,7 +174,7 @@ fn reissue_disable_when_inactive() {
 /// Looks a name up twenty times at once.
 fn twenty(resolver: &Resolver) -> Vec<(Got<Ipv4Addr>, Lookup)> {
     let look_up = |_| {
-        let got = Got::nothing();
+        let got = Got::new();
         let lookup = resolver.lookup_ipv4(FOOF, got.note()).unwrap();
         (got, lookup)
     };
@@ -205,7 +205,7 @@ fn inflight() {
     let lookups = twenty(&resolver);
     base.exit_after(ms(100)).unwrap();
     assert_eq!(base.run().unwrap(), LoopEnd::Exit);
-    assert!(lookups.iter().all(|(got, _)| got.is_nothing()));
+    assert!(lookups.iter().all(|(got, _)| got.is_empty()));
     assert_eq!(silent.queries().len(), 3, "three at a time");
 }
 

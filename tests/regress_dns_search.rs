@@ -57,7 +57,7 @@ fn search_in(lower: bool) {
         "hostn.c.example.com.",
     ]
     .map(|name| {
-        let got = Got::nothing();
+        let got = Got::new();
         let lookup = resolver.lookup_ipv4(name, got.note()).unwrap();
         (got, lookup)
     });
@@ -131,9 +131,9 @@ fn search_empty() {
     let mut base = EventBase::new().unwrap();
     let config = searching(asking(&server), &["whatever.example.com"]);
     let resolver = Resolver::new(&base, config).unwrap();
-    let got = Got::nothing();
+    let got = Got::new();
     let lookup = resolver.lookup_ipv4("", got.note()).unwrap();
-    assert!(got.is_nothing(), "the closure is called by the loop");
+    assert!(got.is_empty(), "the closure is called by the loop");
     assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
     assert_eq!(got.cause(), Cause::BadName);
     assert!(lookup.is_done());

@@ -3,71 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use crate::dns_common::{A, NameServer, Query};
-use libevent2::dns::{Answer, Cause, Config, LookupError};
-use std::cell::RefCell;
+use libevent2::dns::Config;
 use std::net::Ipv4Addr;
-use std::rc::Rc;
-use std::time::Duration;
 
-pub const fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-pub type Found<T> = Result<Answer<T>, LookupError>;
-
-/// What the closure of one lookup got.
-pub struct Got<T>(Rc<RefCell<Vec<Found<T>>>>);
-
-impl<T: 'static> Got<T> {
-    pub fn nothing() -> Self {
-        Got(Rc::default())
-    }
-
-    /// A closure for a lookup.
-    pub fn note(&self) -> impl FnOnce(Found<T>) + 'static {
-        let got = Rc::clone(&self.0);
-        move |found| got.borrow_mut().push(found)
-    }
-
-    pub fn is_nothing(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
-
-    /// Whether the closure is gone, called or not.
-    pub fn is_dropped(&self) -> bool {
-        Rc::strong_count(&self.0) == 1
-    }
-
-    /// What it got, which it did once.
-    #[track_caller]
-    pub fn once(&self) -> Found<T> {
-        let mut got = self.0.take();
-        assert_eq!(got.len(), 1, "the closure is called once");
-        assert!(self.is_dropped());
-        got.remove(0)
-    }
-
-    #[track_caller]
-    pub fn records(&self) -> Vec<T> {
-        match self.once() {
-            Ok(answer) => answer.records,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    #[track_caller]
-    pub fn error(&self) -> LookupError {
-        match self.once() {
-            Ok(answer) => panic!("{} was found", answer.name),
-            Err(error) => error,
-        }
-    }
-
-    #[track_caller]
-    pub fn cause(&self) -> Cause {
-        self.error().cause()
-    }
-}
+#[allow(unused_imports, reason = "each test binary uses its own part")]
+pub use crate::dns_common::got::{Found, Got, ms};
 
 /// Asks this server; the rest is as it is in C.
 pub fn asking(server: &NameServer) -> Config {

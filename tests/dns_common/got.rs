@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub const IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 pub const IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
 
-pub fn ms(time: u64) -> Duration {
+pub const fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
@@ -56,18 +56,39 @@ impl<T: 'static> Got<T> {
         self.0.borrow().is_empty()
     }
 
+    /// Whether the closure is gone, called or not.
+    pub fn is_dropped(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+
     /// What it got, in one call; it is gone.
     #[track_caller]
-    pub fn once(self) -> Found<T> {
-        let got = Rc::into_inner(self.0).expect("the closure is dropped");
-        let mut got = got.into_inner();
+    pub fn once(&self) -> Found<T> {
+        assert!(self.is_dropped(), "the closure is dropped");
+        let mut got = self.0.take();
         assert_eq!(got.len(), 1, "it is called once");
         got.remove(0)
     }
 
     #[track_caller]
-    pub fn cause(self) -> Cause {
-        self.once().map(|found| found.name).unwrap_err().cause()
+    pub fn records(&self) -> Vec<T> {
+        match self.once() {
+            Ok(answer) => answer.records,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn error(&self) -> LookupError {
+        match self.once() {
+            Ok(answer) => panic!("{} was found", answer.name),
+            Err(error) => error,
+        }
+    }
+
+    #[track_caller]
+    pub fn cause(&self) -> Cause {
+        self.error().cause()
     }
 }
 
