@@ -347,6 +347,50 @@ fn what_is_read_when_the_loop_is_to_stop_waits_for_the_next_run() {
     }
 }
 
+/// C reads until nobody asks any more.
+#[test]
+fn who_asks_without_end_does_not_keep_the_loop_from_its_timers() {
+    let _bounded = bounded();
+    let mut base = EventBase::new().unwrap();
+    let answered = count();
+    let counted = answered.clone();
+    let asker = Rc::new(RefCell::new(None::<Client>));
+    let next = asker.clone();
+    let (slot, client) = with_callback(&base, move |_, request| {
+        ok(request);
+        counted.bump();
+        let asker = next.borrow();
+        let asker = asker.as_ref().unwrap();
+        asker.reply();
+        asker.ask(1, "again", A);
+    });
+    client.ask(1, "first", A);
+    asker.replace(Some(client));
+    let timer = Timer::after(&base, Duration::from_millis(20), |handle| handle.exit());
+    base.run().unwrap();
+    assert!(answered.get() > 64);
+    drop((timer, slot.take()));
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_order() {
+    let _bounded = bounded();
+    let mut base = EventBase::new().unwrap();
+    let (_slot, client) = with_callback(&base, |_, request| ok(request));
+    for round in 0..3 {
+        for id in 0..150 {
+            client.ask(round * 1000 + id, "a", A);
+        }
+        for id in 0..150 {
+            if id == 0 || id == 64 {
+                base.run_nonblocking().unwrap();
+            }
+            assert_eq!(client.reply().id, round * 1000 + id);
+        }
+        assert!(client.hears_nothing());
+    }
+}
+
 #[test]
 fn what_waits_for_the_next_run_goes_with_the_server() {
     let _bounded = bounded();

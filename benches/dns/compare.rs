@@ -10,6 +10,8 @@ use std::{env, fs, thread};
 
 /// As much of C's CPU time as a query may take.
 const GOAL: f64 = 1.05;
+/// In one run: a few, so that a busy machine is as busy in the run that it is compared with.
+const QUERIES: usize = 2000;
 
 /// What a run has shown.
 #[derive(Clone, Copy)]
@@ -40,19 +42,22 @@ pub fn main() {
     if args.first().is_some_and(|arg| arg == "count") {
         return count(&programs, &load);
     }
-    let number = |i: usize, default: f64| match args.get(i) {
-        Some(arg) => arg.parse().expect("[count | RUNS [SECONDS]]"),
-        None => default,
-    };
-    let (runs, seconds) = (number(0, 20.0) as usize, number(1, 1.0));
+    let rounds = args
+        .first()
+        .map_or(300, |arg| arg.parse().expect("[count | ROUNDS]"));
 
+    let servers = programs.each_ref().map(Server::start);
     let mut columns = [Vec::new(), Vec::new()];
-    for round in 0..runs {
+    for round in 0..=rounds {
         for side in [round % 2, 1 - round % 2] {
-            columns[side].push(measure(&programs[side], &load, seconds));
+            let run = measure(&servers[side], &load);
+            // The first round warms up.
+            if round > 0 {
+                columns[side].push(run);
+            }
         }
     }
-    println!("{runs} runs of {seconds} s each, in turn");
+    println!("{rounds} rounds of {QUERIES} queries to each, in turn");
     println!("{:5} {:29}  queries/s", "", "CPU of the server, µs/query");
     for (program, runs) in programs.iter().zip(&columns) {
         let cpu: Vec<f64> = runs.iter().map(|run| run.cpu_per_query).collect();
@@ -90,35 +95,32 @@ fn program(name: &'static str, path: &Path, args: &[&str]) -> Program {
     }
 }
 
-fn measure(program: &Program, load: &Load, seconds: f64) -> Run {
-    let server = Server::start(program);
-    load.ask(server.port, 1000);
+fn measure(server: &Server, load: &Load) -> Run {
     let cpu = || {
         // So that the server waits.
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(2));
         server.cpu()
     };
     let before = cpu();
-    let queries = load.run(server.port, seconds);
+    let seconds = load.ask(server.port, QUERIES, 100);
     let spent = cpu() - before;
-    server.end();
     Run {
-        cpu_per_query: spent.as_secs_f64() * 1e6 / queries as f64,
-        queries_per_second: queries as f64 / seconds,
+        cpu_per_query: spent.as_secs_f64() * 1e6 / QUERIES as f64,
+        queries_per_second: QUERIES as f64 / seconds,
     }
 }
 
 /// Instructions in user space, as the difference of a long and a short run, so that starting up
 /// does not count.
 fn count(programs: &[Program], load: &Load) {
-    const QUERIES: [usize; 2] = [2000, 12_000];
+    const SHORT_AND_LONG: [usize; 2] = [2000, 12_000];
     println!("instructions per query");
     for program in programs {
-        let counted = QUERIES.map(|queries| instructions(program, load, queries));
+        let counted = SHORT_AND_LONG.map(|queries| instructions(program, load, queries));
         let [Some(short), Some(long)] = counted else {
             return println!("skipped: there is no valgrind, which counts");
         };
-        let per_query = (long - short) as f64 / (QUERIES[1] - QUERIES[0]) as f64;
+        let per_query = (long - short) as f64 / (SHORT_AND_LONG[1] - SHORT_AND_LONG[0]) as f64;
         println!("{:5} {per_query:8.0}", program.name);
     }
 }
@@ -137,7 +139,7 @@ fn instructions(program: &Program, load: &Load, queries: usize) -> Option<u64> {
         args,
         ..program.clone()
     })?;
-    load.ask(server.port, queries);
+    load.ask(server.port, queries, 20);
     server.end();
     let text = fs::read_to_string(&out).ok()?;
     let _ = fs::remove_file(&out);

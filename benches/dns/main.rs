@@ -1,10 +1,9 @@
 //! What a query costs a name server, in C and in Rust on the same libevent, in one run.
-//! `cargo bench --bench dns`; after `--`: `[RUNS [SECONDS]]` of each, or `count` to count
-//! instructions instead. It needs dnsperf, and valgrind to count.
+//! `cargo bench --bench dns`; after `--`: `[ROUNDS]`, or `count` to count instructions instead. It needs dnsperf, and valgrind to count.
 //!
 //! CPU time is what the scheduler counted for the server's process, which has a core of its own,
-//! while dnsperf on another one kept 100 queries under way. Both servers run in turn in each round,
-//! and are compared within it.
+//! while dnsperf on another one kept 100 queries under way. Both servers are asked in turn in each round,
+//! and compared within it.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[path = "."]

@@ -16,12 +16,16 @@ use std::os::raw::{c_int, c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
 
-/// How many requests are kept back while the loop is to stop, and how many answers until the
+/// How many requests are kept back for the next turn of the loop, and how many answers until the
 /// system takes them. Nobody waits for the answer to a datagram that is that late.
 const KEPT: usize = 1024;
 
 /// The flag of a message that is not all there is to tell.
 const TRUNCATED: c_int = 0x0200;
+
+/// How many requests are dispatched before the loop has to come back, for its other events. C
+/// reads as long as there is something.
+const BURST: usize = 64;
 
 type RawRequest = *mut ffi::evdns_server_request;
 
@@ -81,9 +85,11 @@ impl ServerRef {
         let waiting = self.waiting.borrow().len();
         if self.closing.get() || !can_answer || waiting >= KEPT {
             drop_all([raw]);
-        } else if waiting > 0 || self.running.get() > 0 || self.is_stopping() {
+        } else if waiting > 0 || self.burst.get() >= BURST || self.is_stopping() {
             self.waiting.borrow_mut().push_back(raw);
-            self.settle.trigger();
+            if waiting == 0 {
+                self.settle.trigger();
+            }
         } else {
             self.dispatch(raw);
         }
@@ -103,6 +109,7 @@ impl ServerRef {
         };
         let inner = self.base.inner();
         inner.count_callback();
+        self.burst.set(self.burst.get() + 1);
         self.running.set(self.running.get() + 1);
         let key = self.requests.borrow_mut().insert(raw);
         // SAFETY: alive, in its place, and `incoming` has seen a question.
@@ -110,7 +117,7 @@ impl ServerRef {
         let callback = self.callback.borrow().clone();
         if let Some(callback) = callback {
             inner.guard(|| {
-                // Free: what comes while it runs is kept back.
+                // Free: libevent runs no loop inside of a loop.
                 let mut callback = callback.borrow_mut();
                 callback(request)
             });
@@ -120,7 +127,7 @@ impl ServerRef {
             }
         }
         self.running.set(self.running.get() - 1);
-        if self.closing.get() || !self.waiting.borrow().is_empty() {
+        if self.closing.get() {
             self.settle.trigger();
         }
     }
@@ -215,11 +222,11 @@ impl ServerRef {
         }
     }
 
-    /// Takes up what was kept back.
+    /// Takes up what was kept back. C does not read meanwhile.
     fn go_on(&self) {
         while !self.closing.get() && !self.is_stopping() {
             let Some(raw) = self.waiting.borrow_mut().pop_front() else {
-                return;
+                return self.burst.set(0);
             };
             self.dispatch(raw);
         }

@@ -69,8 +69,8 @@ use std::rc::{Rc, Weak};
 ///
 /// Whoever can send a datagram gets an answer, and whoever forges its sender's address has that
 /// answered instead; an answer is a few times as long as its question. C reads all requests that
-/// wait before it returns to the loop. When the loop is to stop meanwhile, up to 1024 of them are
-/// kept for its next run.
+/// wait before it returns to the loop. Behind 64 of them, or when the loop is to stop, up to 1024
+/// are kept for the next turn or run, and more are dropped.
 ///
 /// With libevent 2.1 there is a server on Linux only: see [`bind`](Self::bind).
 #[must_use = "dropping it closes the server; `detach` gives it to the base"]
@@ -94,6 +94,8 @@ pub struct ServerRef {
     closing: Cell<bool>,
     /// How many of our frames are on top of C's reading.
     running: Cell<usize>,
+    /// How many requests were dispatched since the loop came back.
+    burst: Cell<usize>,
     callback: RefCell<Option<Rc<RefCell<Callback>>>>,
     /// What C holds for us, each in one of these: handed out, kept back, answered and not sent.
     requests: RefCell<Slab<*mut ffi::evdns_server_request>>,
@@ -161,6 +163,7 @@ impl Server {
             detached: Cell::new(false),
             closing: Cell::new(false),
             running: Cell::new(0),
+            burst: Cell::new(0),
             callback: RefCell::new(Some(callback)),
             requests: RefCell::default(),
             waiting: RefCell::default(),
