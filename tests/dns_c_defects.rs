@@ -11,13 +11,14 @@ mod raw;
 
 use child::{begun, broke_down, child, is_child, spoil_what_is_freed, survived};
 use common::bounded;
+use dns_common::got::{Found, Got, IPV4};
 use dns_common::{A, NameServer, SERVER_FAILURE, impatient};
-use libevent2::dns::{Answer, Cause, Config, Hosts, Lookup, LookupError, Resolver, ResolverRef};
+use libevent2::dns::{Cause, Config, Hosts, Lookup, Resolver, ResolverRef};
 use libevent2::stream::{BufferEvent, Callbacks, Resolve, StreamError, StreamEvent};
 use libevent2::util::{AddrHints, AddrInfo};
 use libevent2::{EventBase, LoopEnd, Result as EventResult, ffi, version_number};
 use raw::{Raw, Told};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::raw::c_int;
@@ -27,7 +28,6 @@ use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
 const NAME: &str = "www.example.com";
-const IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 const DNS_ERR_TIMEOUT: c_int = ffi::DNS_ERR_TIMEOUT as c_int;
 
 /// Mended on libevent's master branch.
@@ -35,21 +35,7 @@ fn mended_in_2_2() -> bool {
     version_number() >= 0x0202_0000
 }
 
-type Found<T> = Result<Answer<T>, LookupError>;
-type Slot<T> = Rc<RefCell<Vec<Found<T>>>>;
 type Callback<T> = Box<dyn FnOnce(Found<T>)>;
-
-fn slot<T: 'static>() -> (Slot<T>, Callback<T>) {
-    let slot = Slot::default();
-    let ours = slot.clone();
-    (slot, Box::new(move |found| ours.borrow_mut().push(found)))
-}
-
-fn one<T>(slot: Slot<T>) -> Found<T> {
-    let mut got = slot.take();
-    assert_eq!(got.len(), 1, "a closure is called once");
-    got.remove(0)
-}
 
 /// Runs one lookup until the loop ends by itself.
 fn found<T: 'static>(
@@ -58,12 +44,12 @@ fn found<T: 'static>(
 ) -> Found<T> {
     let mut base = EventBase::new().unwrap();
     let resolver = Resolver::new(&base, config).unwrap();
-    let (got, callback) = slot();
-    let lookup = ask(&resolver, callback).unwrap();
-    assert!(got.borrow().is_empty(), "never from inside the call");
+    let got = Got::new();
+    let lookup = ask(&resolver, Box::new(got.note())).unwrap();
+    assert!(got.is_empty(), "never from inside the call");
     assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
     drop(lookup);
-    one(got)
+    got.once()
 }
 
 fn ipv4(config: Config) -> Found<Ipv4Addr> {
@@ -359,14 +345,14 @@ fn t16_a_resolver_may_be_closed_while_its_servers_are_tried_again() {
         config.retry_failed = Duration::from_millis(15);
         let mut base = EventBase::new().unwrap();
         let resolver = Resolver::new(&base, config).unwrap();
-        let (got, callback) = slot();
-        let lookup = resolver.lookup_host(NAME, callback).unwrap();
+        let got = Got::new();
+        let lookup = resolver.lookup_host(NAME, got.note()).unwrap();
         base.exit_after(Duration::from_millis(moment)).unwrap();
         base.run().unwrap();
         drop(resolver);
         assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
         drop(lookup);
-        let cause = one::<IpAddr>(got).unwrap_err().cause();
+        let cause = got.cause();
         assert!(
             matches!(cause, Cause::Closed | Cause::TimedOut),
             "{cause:?}"
@@ -408,13 +394,13 @@ fn t16_a_resolver_may_be_closed_when_one_family_is_there_and_the_other_is_not() 
     config.timeout = Duration::from_secs(20);
     config.family_delay = Duration::from_millis(200);
     let resolver = Resolver::new(&base, config).unwrap();
-    let (got, callback) = slot();
-    let lookup = resolver.lookup_host(NAME, callback).unwrap();
+    let got = Got::new();
+    let lookup = resolver.lookup_host(NAME, got.note()).unwrap();
     base.exit_after(Duration::from_millis(100)).unwrap();
     base.run().unwrap();
-    assert!(got.borrow().is_empty());
+    assert!(got.is_empty());
     drop(resolver);
     assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
     drop(lookup);
-    assert_eq!(one::<IpAddr>(got).unwrap_err().cause(), Cause::Closed);
+    assert_eq!(got.cause(), Cause::Closed);
 }

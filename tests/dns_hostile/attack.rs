@@ -1,7 +1,10 @@
 //! One lookup under attack, and its peaceful neighbours.
 
+pub use crate::dns_common::got::{Found, IPV4, IPV6};
+
+use crate::dns_common::got::Got;
 use crate::dns_common::{NameServer, Query, impatient, labels};
-use libevent2::dns::{Answer, Cause, Config, Lookup, LookupError, Resolver, ResolverRef};
+use libevent2::dns::{Cause, Config, Lookup, Resolver, ResolverRef};
 use libevent2::util::{AddrHints, AddrInfo};
 use libevent2::{EventBase, Kind, Result as EventResult};
 use std::cell::RefCell;
@@ -10,8 +13,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub const NAME: &str = "www.example.com";
-pub const IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
-pub const IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
 pub const FORGED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 
 /// Where the question begins: its name may be pointed to.
@@ -19,21 +20,7 @@ pub const QUESTION: u8 = 12;
 /// The name of the question, by a pointer.
 pub const SAME: [u8; 2] = [0xc0, QUESTION];
 
-pub type Found<T> = Result<Answer<T>, LookupError>;
 type Callback<T> = Box<dyn FnOnce(Found<T>)>;
-type Slot<T> = Rc<RefCell<Vec<Found<T>>>>;
-
-fn slot<T: 'static>() -> (Slot<T>, Callback<T>) {
-    let slot = Slot::default();
-    let ours = slot.clone();
-    (slot, Box::new(move |found| ours.borrow_mut().push(found)))
-}
-
-fn one<T>(slot: Slot<T>) -> Found<T> {
-    let mut got = slot.take();
-    assert_eq!(got.len(), 1, "a closure is called once");
-    got.remove(0)
-}
 
 /// The result of a lookup whose questions are answered like this, while another one is under way,
 /// and before a third one, which are answered as they should be.
@@ -50,21 +37,23 @@ fn attacked<T: 'static>(
     // Whom C has not heard of for that long has failed, which is all that it tells.
     config.timeout = Duration::from_secs(1);
     let resolver = Resolver::new(&base, config).unwrap();
-    let (meanwhile, callback) = slot();
-    let untouched = resolver.lookup_ipv6("meanwhile.good", callback).unwrap();
-    let (attacked, callback) = slot();
-    let lookup = ask(&resolver, callback).unwrap();
+    let meanwhile = Got::new();
+    let untouched = resolver
+        .lookup_ipv6("meanwhile.good", meanwhile.note())
+        .unwrap();
+    let attacked = Got::new();
+    let lookup = ask(&resolver, Box::new(attacked.note())).unwrap();
     base.run().unwrap();
     assert!(lookup.is_done() && untouched.is_done());
-    let (later, callback) = slot();
-    let lookup = resolver.lookup_ipv6("later.good", callback).unwrap();
+    let later = Got::new();
+    let lookup = resolver.lookup_ipv6("later.good", later.note()).unwrap();
     base.run().unwrap();
     drop(lookup);
     for good in [meanwhile, later] {
-        assert_eq!(one(good).unwrap().records, [IPV6]);
+        assert_eq!(good.once().unwrap().records, [IPV6]);
     }
     assert_eq!(base.stats().live(Kind::Lookup), 0);
-    one(attacked)
+    attacked.once()
 }
 
 pub fn ipv4(answers: impl FnMut(&Query) -> Vec<Vec<u8>> + Send + 'static) -> Found<Ipv4Addr> {
