@@ -116,7 +116,7 @@ fn entry(name: &str, kind: &str, values: &[&str], ttl: Duration) -> Result<Entry
         }
         "MX" => match values {
             [preference, host] => {
-                let record = Record::mx(name, number(preference)?, host, ttl);
+                let record = Record::mx(name, number(preference)?, *host, ttl);
                 (RecordType::MX, record, to(host))
             }
             _ => return Err("MX has a number and a name".to_owned()),

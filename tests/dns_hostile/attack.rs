@@ -7,9 +7,7 @@ use crate::dns_common::{NameServer, Query, impatient, labels};
 use libevent2::dns::{Cause, Config, Lookup, Resolver, ResolverRef};
 use libevent2::util::{AddrHints, AddrInfo};
 use libevent2::{EventBase, Kind, Result as EventResult};
-use std::cell::RefCell;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::rc::Rc;
 use std::time::Duration;
 
 pub const NAME: &str = "www.example.com";

@@ -26,11 +26,12 @@ mod tail;
 use common::bounded;
 use program::Program;
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "chat",
     "delay_load",
     "delay_server",
     "dns_lookup",
+    "dns_server",
     "echo_server",
     "hello_world",
     "rate_limited_download",
