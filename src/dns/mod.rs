@@ -70,5 +70,6 @@ pub use error::{Cause, LookupError};
 pub use log::{flush_logger, set_logger};
 pub use resolver::{Lookup, Resolver, ResolverRef};
 pub use server::{
-    Question, Record, RecordType, Reply, Request, ResponseCode, Section, Server, ServerRef, Soa,
+    IntoName, Name, Question, Record, RecordType, Reply, Request, ResponseCode, Section, Server,
+    ServerRef, Soa,
 };
