@@ -305,6 +305,11 @@ impl Inner {
         raw.is_null() || unsafe { ffi::event_base_got_break(raw) != 0 }
     }
 
+    /// Whether we have stopped it: C, which takes a lock, is asked only then.
+    pub(crate) fn is_stopped_by_us(&self) -> bool {
+        self.break_wanted.get() && self.is_stopping()
+    }
+
     pub(super) fn take_break(&self) -> bool {
         self.break_wanted.take()
     }

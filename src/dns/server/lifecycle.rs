@@ -85,7 +85,7 @@ impl ServerRef {
         let waiting = self.waiting.borrow().len();
         if self.closing.get() || !can_answer || waiting >= KEPT {
             drop_all([raw]);
-        } else if waiting > 0 || self.burst.get() >= BURST || self.is_stopping() {
+        } else if waiting > 0 || self.burst.get() >= BURST || self.base.inner().is_stopped_by_us() {
             self.waiting.borrow_mut().push_back(raw);
             if waiting == 0 {
                 self.settle.trigger();
@@ -93,13 +93,6 @@ impl ServerRef {
         } else {
             self.dispatch(raw);
         }
-    }
-
-    /// Whether the loop is to end with this callback.
-    fn is_stopping(&self) -> bool {
-        let raw_base = self.base.as_ptr();
-        // SAFETY: the base is alive; this reads a flag.
-        raw_base.is_null() || unsafe { ffi::event_base_got_break(raw_base) != 0 }
     }
 
     /// Gives a request to the callback.
@@ -224,7 +217,7 @@ impl ServerRef {
 
     /// Takes up what was kept back. C does not read meanwhile.
     fn go_on(&self) {
-        while !self.closing.get() && !self.is_stopping() {
+        while !self.closing.get() && !self.base.inner().is_stopped_by_us() {
             let Some(raw) = self.waiting.borrow_mut().pop_front() else {
                 return self.burst.set(0);
             };
