@@ -147,7 +147,8 @@ fn an_alias_has_its_canonical_name_for_who_asks_for_it() {
 fn errors_are_the_same_with_a_canonical_name() {
     let _watchdog = bounded();
     let tcp = AddrHints::new().tcp();
-    let cases: [(fn(&Query) -> Vec<u8>, Cause); 3] = [
+    type Answer = fn(&Query) -> Vec<u8>;
+    let cases: [(Answer, Cause); 3] = [
         (|query| query.error(NO_SUCH_NAME), Cause::NoSuchName),
         (|query| query.error(SERVER_FAILURE), Cause::ServerFailed),
         (|query| query.reply().bytes(), Cause::NoData),
@@ -187,7 +188,8 @@ fn a_canonical_name_is_looked_for_through_the_search_list_once() {
 fn the_shorter_time_counts_also_of_two_negative_answers() {
     let _watchdog = bounded();
     let ttl = |query: &Query| if query.kind == AAAA { 30 } else { 90 };
-    let cases: [(fn(&Query) -> u16, Cause); 2] = [
+    type Code = fn(&Query) -> u16;
+    let cases: [(Code, Cause); 2] = [
         (|_| NO_SUCH_NAME, Cause::NoSuchName),
         (|_| 0, Cause::NoData),
     ];

@@ -135,6 +135,7 @@ fn what_cs_hosts_know_is_told_by_the_loop() {
     let path = CString::new(hosts.to_str().unwrap()).unwrap();
     // SAFETY: alive; a C string.
     assert_eq!(
+        // SAFETY: alive; a C string, which is read during the call.
         unsafe { ffi::evdns_base_load_hosts(c.raw, path.as_ptr()) },
         0
     );

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 /// How a lookup may end, and what its closure is told.
 type End = fn(&mut Client, Lookup);
+type Told = Option<Result<(), Cause>>;
 
 #[test]
 fn a_closure_is_dropped_once_however_its_lookup_ends() {
     let _watchdog = bounded();
     let (knowing, silent) = (knowing(), NameServer::silent());
-    let ends: [(&str, &NameServer, End, Option<Result<(), Cause>>); 8] = [
+    let ends: [(&str, &NameServer, End, Told); 8] = [
         (
             "an answer",
             &knowing,

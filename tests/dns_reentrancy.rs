@@ -130,7 +130,7 @@ fn a_closure_may_drop_the_resolver() {
         .collect();
     base.run().unwrap();
     assert_eq!(base.stats().live_total(), 0);
-    let found: Vec<_> = lookups.into_iter().map(Got::once).collect();
+    let found: Vec<_> = lookups.iter().map(Got::once).collect();
     assert_eq!(found.iter().filter(|found| found.is_ok()).count(), 1);
 }
 
