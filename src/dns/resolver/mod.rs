@@ -17,6 +17,7 @@ use crate::base::{Kind, Live};
 use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
 use crate::event::InternalEvent;
+use crate::sync::lock;
 use crate::util::{AddrHints, AddrInfo};
 use crate::{LoopHandle, ffi};
 use lookup::{Found, Job};
@@ -28,6 +29,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::ptr;
 use std::rc::{Rc, Weak};
+use std::sync::Mutex;
+
+/// C stores two pointers for the whole process each time that it makes one, without a lock.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Looks up names on the loop: what it can do is at [`ResolverRef`].
 ///
@@ -70,8 +75,11 @@ impl Resolver {
         let flags = ffi::EVDNS_BASE_NO_CACHE;
         #[cfg(not(libevent_2_2))]
         let flags = 0;
+        let raw_base = base.inner().open()?;
+        let turn = lock(&MAKING);
         // SAFETY: the base is alive. Without other flags nothing is read and no server is there.
-        let raw = unsafe { ffi::evdns_base_new(base.inner().open()?, flags) };
+        let raw = unsafe { ffi::evdns_base_new(raw_base, flags) };
+        drop(turn);
         if raw.is_null() {
             return Err(Error::Libevent {
                 op: "evdns_base_new",
