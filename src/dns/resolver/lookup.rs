@@ -1,71 +1,25 @@
 //! The course of one lookup: the names to try, the questions for each, and one callback.
 
 use super::ResolverRef;
+use super::found::Found;
 use super::plan::Plan;
 use super::question::{Kind, Question, Records, Reply};
 use crate::base::{self, Live};
 use crate::callback::{Outcome, retain};
-use crate::dns::{Answer, Cause, LookupError};
+use crate::dns::{Cause, LookupError};
 use crate::error::Result;
 use crate::event::InternalEvent;
 use crate::ffi;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::raw::{c_short, c_void};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 pub(super) type Done = Box<dyn FnOnce(Result<Found, LookupError>) -> Outcome>;
 type Early = Box<dyn FnOnce(Vec<IpAddr>)>;
-
-/// What was found so far.
-#[derive(Default)]
-pub(super) struct Found {
-    pub(super) name: String,
-    pub(super) ipv4: Vec<Ipv4Addr>,
-    pub(super) ipv6: Vec<Ipv6Addr>,
-    pub(super) names: Vec<String>,
-    pub(super) canonical: Option<String>,
-    pub(super) ttl: Option<Duration>,
-}
-
-impl Found {
-    pub(super) fn with_addresses(name: &str, addresses: impl Iterator<Item = IpAddr>) -> Self {
-        let mut found = Found {
-            name: name.to_owned(),
-            ..Found::default()
-        };
-        for address in addresses {
-            match address {
-                IpAddr::V4(ip) => found.ipv4.push(ip),
-                IpAddr::V6(ip) => found.ipv6.push(ip),
-            }
-        }
-        found
-    }
-
-    /// IPv6 first.
-    pub(super) fn addresses(&self) -> Vec<IpAddr> {
-        let ipv6 = self.ipv6.iter().copied().map(IpAddr::V6);
-        let ipv4 = self.ipv4.iter().copied().map(IpAddr::V4);
-        ipv6.chain(ipv4).collect()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.ipv4.is_empty() && self.ipv6.is_empty() && self.names.is_empty()
-    }
-
-    pub(super) fn answer<T>(mut self, records: impl FnOnce(&mut Self) -> Vec<T>) -> Answer<T> {
-        Answer {
-            records: records(&mut self),
-            name: self.name,
-            canonical_name: self.canonical,
-            ttl: self.ttl,
-        }
-    }
-}
 
 /// How much an error says: of several the one that says most is told.
 fn rank(cause: Cause) -> u8 {

@@ -3,12 +3,14 @@
 //! [`plan`] says what there is to do, [`lookup`] is the course of one lookup, [`question`] what C asks
 //! for it, [`servers`] whom C asks.
 
+mod found;
 mod lookup;
 mod numeric;
 mod options;
 mod plan;
 mod question;
 mod servers;
+mod service;
 
 pub use lookup::Lookup;
 
@@ -20,7 +22,8 @@ use crate::event::InternalEvent;
 use crate::sync::lock;
 use crate::util::{AddrHints, AddrInfo};
 use crate::{LoopHandle, ffi};
-use lookup::{Found, Job};
+use found::Found;
+use lookup::Job;
 use plan::Plan;
 use slab::Slab;
 use std::cell::{Cell, RefCell};

@@ -1,6 +1,6 @@
 //! How a lookup is done: from what is known, or by asking, and for which names.
 
-use super::lookup::Found;
+use super::found::Found;
 use super::question::Kind;
 use super::{ResolverRef, numeric};
 use crate::dns::{Cause, Config, LookupError, name};
