@@ -16,7 +16,7 @@ mod net;
 
 #[cfg(unix)]
 pub use net::{AddrHints, AddrInfo, getaddrinfo, parse_socket_addr, set_deferred_accept};
-pub(crate) use net::{addr_list, socket_addr};
+pub(crate) use net::{addr_list, written_addr};
 
 bitflags::bitflags! {
     /// How a [`MonotonicTimer`] works.

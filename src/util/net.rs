@@ -36,17 +36,27 @@ pub fn parse_socket_addr(text: &str) -> Result<SocketAddr> {
     let invalid = |why: &str| Error::invalid("address", format!("{text:?} {why}"));
     check_port(text).map_err(invalid)?;
     let string = CString::new(text).map_err(|_| invalid("has a NUL in it"))?;
+    let written = written_addr(|out, room| {
+        let mut length = room;
+        // SAFETY: a C string; `out` is writable for `length` bytes, which C stays below.
+        let code = unsafe { ffi::evutil_parse_sockaddr_port(string.as_ptr(), out, &mut length) };
+        if code == 0 { length } else { -1 }
+    });
+    written.ok_or_else(|| invalid("is no IP address with or without a port"))
+}
+
+/// The IP address that `write` puts there; it is told how many bytes there is room for, and tells
+/// how many it took, or less than 0.
+pub(crate) fn written_addr(
+    write: impl FnOnce(*mut ffi::sockaddr, c_int) -> c_int,
+) -> Option<SocketAddr> {
     // SAFETY: all-zero is an address of no family.
     let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
     let out = (&raw mut storage).cast::<ffi::sockaddr>();
-    let mut length = size_of_val(&storage) as c_int;
-    // SAFETY: a C string; `out` is writable for `length` bytes, which C stays below.
-    let code = unsafe { ffi::evutil_parse_sockaddr_port(string.as_ptr(), out, &mut length) };
-    if code != 0 {
-        return Err(invalid("is no IP address with or without a port"));
-    }
-    // SAFETY: C wrote an address of `length` bytes there.
-    unsafe { socket_addr(out, length as usize) }.ok_or_else(|| invalid("is of an unknown family"))
+    let room = size_of_val(&storage);
+    let length = usize::try_from(write(out, room as c_int)).ok()?;
+    // SAFETY: so much of the storage is there, whatever was written.
+    unsafe { socket_addr(out, length.min(room)) }
 }
 
 /// Refuses what C would not look at: it reads the port as `atoi` does.
@@ -79,10 +89,7 @@ fn check_port(text: &str) -> Result<(), &'static str> {
 ///
 /// # Safety
 /// `address` is readable for `length` bytes.
-pub(crate) unsafe fn socket_addr(
-    address: *const ffi::sockaddr,
-    length: usize,
-) -> Option<SocketAddr> {
+unsafe fn socket_addr(address: *const ffi::sockaddr, length: usize) -> Option<SocketAddr> {
     if address.is_null() || length < size_of::<ffi::sockaddr>() {
         return None;
     }

@@ -16,11 +16,10 @@ use crate::callback::retain;
 use crate::dns::Cause;
 use crate::error::{Error, Result};
 use crate::ffi;
-use crate::util::socket_addr;
+use crate::util::written_addr;
 use socket2::SockAddr;
 use std::cell::Cell;
 use std::io;
-use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::raw::{c_short, c_void};
 use std::time::{Duration, Instant};
@@ -321,18 +320,15 @@ impl ResolverRef {
 
     pub(super) fn servers_of_c(&self) -> Vec<SocketAddr> {
         let raw = self.raw.get();
-        // SAFETY: alive until it is closed. C writes no more than it is told there is room for.
-        unsafe {
-            (0..ffi::evdns_base_count_nameservers(raw))
-                .filter_map(|index| {
-                    let mut storage: libc::sockaddr_storage = zeroed();
-                    let room = size_of::<libc::sockaddr_storage>();
-                    let out = (&raw mut storage).cast::<ffi::sockaddr>();
-                    let length = ffi::evdns_base_get_nameserver_addr(raw, index, out, room as _);
-                    socket_addr(out, usize::try_from(length).ok()?.min(room))
-                })
-                .collect()
-        }
+        // SAFETY: alive until it is closed.
+        let count = unsafe { ffi::evdns_base_count_nameservers(raw) };
+        let server = |index| {
+            written_addr(|out, room| {
+                // SAFETY: as above. C writes no more than it is told there is room for.
+                unsafe { ffi::evdns_base_get_nameserver_addr(raw, index, out, room as _) }
+            })
+        };
+        (0..count).filter_map(server).collect()
     }
 }
 

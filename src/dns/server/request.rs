@@ -1,7 +1,7 @@
 use super::{Name, RecordType, Reply, ResponseCode, ServerRef};
 use crate::error::{Error, Result};
+use crate::util::written_addr;
 use crate::{LoopHandle, ffi};
-use socket2::{SockAddr, SockAddrStorage};
 use std::ffi::CStr;
 use std::fmt;
 use std::iter;
@@ -195,16 +195,10 @@ pub(super) unsafe fn name<'a>(question: *mut ffi::evdns_server_question) -> &'a 
 /// # Safety
 /// `raw` is alive.
 unsafe fn peer(raw: *mut ffi::evdns_server_request) -> SocketAddr {
-    let mut storage = SockAddrStorage::zeroed();
-    let room = storage.size_of();
-    // SAFETY: alive, says the caller; C writes at most as much as there is room for, and says how
-    // much that was.
-    let addr = unsafe {
-        let to = (&raw mut storage).cast::<ffi::sockaddr>();
-        let length = ffi::evdns_server_request_get_requesting_addr(raw, to, room as i32);
-        SockAddr::new(storage, length.max(0) as _)
-    };
+    let peer = written_addr(|out, room| {
+        // SAFETY: alive, says the caller; C writes at most as much as there is room for.
+        unsafe { ffi::evdns_server_request_get_requesting_addr(raw, out, room) }
+    });
     // It is one: no other sockets are taken.
-    let unknown = || SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    addr.as_socket().unwrap_or_else(unknown)
+    peer.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
 }
