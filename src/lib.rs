@@ -159,6 +159,8 @@ pub mod dns;
 mod error;
 mod event;
 #[cfg(feature = "http")]
+pub mod evhttp;
+#[cfg(feature = "http")]
 pub mod http;
 mod init;
 mod later;
