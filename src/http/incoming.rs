@@ -1,155 +1,165 @@
-//! Takes what C has read of a request out of C, checked, so that the rest is a plain value.
+//! A body that comes in piece by piece, for whoever reads it: a handler of the server, or who
+//! asked a question as a client.
 
-use super::screen;
-use super::target::Target;
-use crate::ffi;
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
-use std::ffi::CStr;
-use std::net::{IpAddr, SocketAddr};
-use std::os::raw::c_char;
-use std::ptr;
+use crate::LoopHandle;
+use crate::callback::{CallbackResult, Outcome};
+use ::http::HeaderMap;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
 
-/// A request as a value.
-pub(super) struct Received {
-    pub(super) method: Method,
-    pub(super) target: Target,
-    pub(super) version: Version,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-    pub(super) peer: Option<SocketAddr>,
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The connection ended before the body did.
+    #[error("the connection ended in the middle of the body")]
+    Closed,
+    /// It is longer than the limit allows.
+    #[error("the body is longer than {limit} bytes")]
+    TooLong {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// Its chunks or its trailers are none.
+    #[error("malformed body: {0}")]
+    Malformed(&'static str),
+    /// It came too slowly.
+    #[error("the body did not come in time")]
+    TimedOut,
+    /// Whoever was to read it has ended it.
+    #[error("the body was cancelled")]
+    Cancelled,
 }
 
-impl Received {
-    /// Reads `req`; `Err` is the status to refuse it with.
-    ///
-    /// # Safety
-    /// `req` is alive, complete, and on a connection, as in evhttp's generic callback.
-    pub(super) unsafe fn read(req: *mut ffi::evhttp_request) -> Result<Self, StatusCode> {
-        // SAFETY: `req` is alive; so is all that it owns, for the length of this call.
-        unsafe {
-            let version = version(req).ok_or(StatusCode::HTTP_VERSION_NOT_SUPPORTED)?;
-            let method = method(req).ok_or(StatusCode::NOT_IMPLEMENTED)?;
-            let headers = headers(ffi::evhttp_request_get_input_headers(req));
-            let headers = headers.ok_or(StatusCode::BAD_REQUEST)?;
-            screen::check(&method, version, &headers)?;
-            let target = Target::parse(bytes(ffi::evhttp_request_get_uri(req)));
-            Ok(Received {
-                method,
-                target: target.ok_or(StatusCode::BAD_REQUEST)?,
-                version,
-                headers,
-                body: drain(ffi::evhttp_request_get_input_buffer(req)),
-                peer: peer(ffi::evhttp_request_get_connection(req)),
-            })
+/// A body that comes in piece by piece: nothing of it is held in memory, and one that is paused
+/// makes its sender wait. Nothing is read before [`on_data`](Self::on_data).
+///
+/// What was not read when this is dropped is thrown away.
+#[derive(Clone)]
+pub struct Incoming(Rc<Inlet>);
+
+type DataHook = Box<dyn FnMut(&[u8]) -> Outcome>;
+type EndHook = Box<dyn FnOnce(Result<Option<HeaderMap>, BodyError>) -> Outcome>;
+
+/// The side of a body that the connection feeds.
+pub(crate) struct Inlet {
+    handle: LoopHandle,
+    source: Weak<dyn Source>,
+    data: RefCell<Option<DataHook>>,
+    end: Cell<Option<EndHook>>,
+    over: RefCell<Option<Result<Option<HeaderMap>, BodyError>>>,
+    paused: Cell<bool>,
+}
+
+/// A connection that bodies come from.
+pub(crate) trait Source {
+    /// Somebody wants more of the body: go on, from the loop or at once.
+    fn resume(&self);
+}
+
+impl Incoming {
+    pub(crate) fn new(inlet: Rc<Inlet>) -> Self {
+        Incoming(inlet)
+    }
+
+    /// Gives each piece of the body to `callback`, in order, until the end.
+    pub fn on_data<O: CallbackResult>(&self, mut callback: impl FnMut(&[u8]) -> O + 'static) {
+        let callback: DataHook = Box::new(move |bytes| callback(bytes).outcome());
+        if self.0.over.borrow().is_some() {
+            return;
+        }
+        // While a callback runs its place is empty; the new one takes over.
+        let old = self.0.data.borrow_mut().replace(callback);
+        drop(old);
+        self.0.wake();
+    }
+
+    /// Runs `callback` once, at the end of the body: with its trailers, if any came behind it, or
+    /// with the reason why there will be no more. When the end has come already, it runs at once.
+    pub fn on_end<O: CallbackResult>(
+        &self,
+        callback: impl FnOnce(Result<Option<HeaderMap>, BodyError>) -> O + 'static,
+    ) {
+        let callback: EndHook = Box::new(move |end| callback(end).outcome());
+        let over = self.0.over.borrow().clone();
+        match over {
+            Some(end) => self.0.handle.inner().guard(|| callback(end)),
+            None => drop(self.0.end.replace(Some(callback))),
+        }
+    }
+
+    /// Stops the body: its sender waits when the buffers between are full.
+    pub fn pause(&self) {
+        self.0.paused.set(true);
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        if self.0.paused.replace(false) {
+            self.0.wake();
         }
     }
 }
 
-/// The bytes of a C string; none for NULL.
-///
-/// # Safety
-/// `text` is NULL or a string that lives as long as the caller uses the slice.
-unsafe fn bytes<'a>(text: *const c_char) -> &'a [u8] {
-    if text.is_null() {
-        return b"";
+impl Inlet {
+    pub(crate) fn new(handle: &LoopHandle, source: Weak<dyn Source>) -> Rc<Self> {
+        Rc::new(Inlet {
+            handle: handle.clone(),
+            source,
+            data: RefCell::default(),
+            end: Cell::default(),
+            over: RefCell::default(),
+            paused: Cell::new(false),
+        })
     }
-    // SAFETY: the caller's promise.
-    unsafe { CStr::from_ptr(text) }.to_bytes()
-}
 
-/// # Safety
-/// `req` is alive.
-unsafe fn method(req: *const ffi::evhttp_request) -> Option<Method> {
-    // SAFETY: the caller's promise.
-    Some(match unsafe { ffi::evhttp_request_get_command(req) } {
-        ffi::EVHTTP_REQ_GET => Method::GET,
-        ffi::EVHTTP_REQ_POST => Method::POST,
-        ffi::EVHTTP_REQ_HEAD => Method::HEAD,
-        ffi::EVHTTP_REQ_PUT => Method::PUT,
-        ffi::EVHTTP_REQ_DELETE => Method::DELETE,
-        ffi::EVHTTP_REQ_OPTIONS => Method::OPTIONS,
-        ffi::EVHTTP_REQ_TRACE => Method::TRACE,
-        ffi::EVHTTP_REQ_CONNECT => Method::CONNECT,
-        ffi::EVHTTP_REQ_PATCH => Method::PATCH,
-        _ => return None,
-    })
-}
+    /// Whether the next piece may be given to it.
+    pub(crate) fn wants_more(&self) -> bool {
+        !self.paused.get() && self.data.try_borrow().is_ok_and(|data| data.is_some())
+    }
 
-/// The version, and the one to answer with: C would repeat the client's, whatever it is.
-///
-/// # Safety
-/// `req` is alive.
-unsafe fn version(req: *mut ffi::evhttp_request) -> Option<Version> {
-    // SAFETY: the caller's promise; these are plain fields of a public struct.
-    unsafe {
-        match ((*req).major, (*req).minor) {
-            (1, 0) => Some(Version::HTTP_10),
-            (1, 1) => Some(Version::HTTP_11),
-            (major, minor) => {
-                ((*req).major, (*req).minor) = (1, 1);
-                // A later 1.x has to be taken for the latest that is known.
-                (major == 1 && minor > 1).then_some(Version::HTTP_11)
-            }
+    fn wake(&self) {
+        if let Some(source) = self.source.upgrade() {
+            source.resume();
         }
     }
-}
 
-/// `None` when there is a name or value that is none, such as `Content-Length :` or one with a
-/// bare CR.
-///
-/// # Safety
-/// `list` is alive.
-unsafe fn headers(list: *const ffi::evkeyvalq) -> Option<HeaderMap> {
-    let mut map = HeaderMap::new();
-    // SAFETY: a list of C's; its entries and their strings are never NULL and live with it.
-    unsafe {
-        let mut entry = (*list).tqh_first;
-        while !entry.is_null() {
-            let name = HeaderName::from_bytes(bytes((*entry).key)).ok()?;
-            let value = HeaderValue::from_bytes(bytes((*entry).value)).ok()?;
-            map.try_append(name, value).ok()?;
-            entry = (*entry).next.tqe_next;
+    pub(crate) fn data(&self, bytes: &[u8]) {
+        // Out of its place while it runs, so that it may replace itself.
+        let Some(mut callback) = self.data.take() else {
+            return;
+        };
+        self.handle.inner().guard(|| callback(bytes));
+        let mut place = self.data.borrow_mut();
+        if place.is_none() && self.over.borrow().is_none() {
+            *place = Some(callback);
+        } else {
+            drop(place);
+            self.handle.inner().guard(|| drop(callback));
         }
     }
-    Some(map)
-}
 
-/// Moves what is in the buffer out of it.
-///
-/// # Safety
-/// `buffer` is alive.
-unsafe fn drain(buffer: *mut ffi::evbuffer) -> Vec<u8> {
-    /// C counts what it removed in an int.
-    const AT_ONCE: usize = 1 << 30;
-    // SAFETY: alive.
-    let len = unsafe { ffi::evbuffer_get_length(buffer) };
-    let mut body = Vec::<u8>::with_capacity(len);
-    while body.len() < len {
-        let room = (len - body.len()).min(AT_ONCE);
-        // SAFETY: alive; there is room for as many bytes behind those that are there, and as many
-        // as it says are written.
-        unsafe {
-            let end = body.as_mut_ptr().add(body.len());
-            let removed = ffi::evbuffer_remove(buffer, end.cast(), room);
-            let Ok(removed @ 1..) = usize::try_from(removed) else {
-                break;
-            };
-            body.set_len(body.len() + removed);
+    /// The end, whatever it is; only the first counts.
+    pub(crate) fn end(&self, end: Result<Option<HeaderMap>, BodyError>) {
+        if self.over.borrow().is_some() {
+            return;
         }
+        self.over.replace(Some(end.clone()));
+        let (data, hook) = (self.data.take(), self.end.take());
+        let inner = self.handle.inner();
+        if let Some(hook) = hook {
+            inner.guard(|| hook(end));
+        }
+        inner.guard(|| drop(data));
     }
-    body
 }
 
-/// # Safety
-/// `connection` is alive.
-unsafe fn peer(connection: *mut ffi::evhttp_connection) -> Option<SocketAddr> {
-    let (mut address, mut port) = (ptr::null::<c_char>(), 0);
-    // SAFETY: the caller's promise; the string lives with the connection. 2.2 has it const, 2.1 not.
-    let text = unsafe {
-        ffi::evhttp_connection_get_peer(connection, (&raw mut address).cast(), &mut port);
-        str::from_utf8(bytes(address)).ok()?
-    };
-    // A link-local address has its interface after a `%`.
-    let text = text.split('%').next()?;
-    Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, port))
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("over", &self.0.over.borrow())
+            .field("paused", &self.0.paused.get())
+            .finish_non_exhaustive()
+    }
 }

@@ -40,6 +40,7 @@
 
 mod exchange;
 mod incoming;
+mod received;
 
 mod limits;
 mod listener;
@@ -49,8 +50,10 @@ mod routes;
 mod screen;
 mod server;
 mod target;
+mod wire;
 
 pub use exchange::Sent;
+pub use incoming::{BodyError, Incoming};
 pub use limits::Limits;
 pub use request::Request;
 pub use response::{Body, Response};

@@ -1,5 +1,5 @@
 use super::exchange::{Exchange, Sent};
-use super::incoming::Received;
+use super::received::Received;
 use super::target;
 use super::{Body, Response, ServerRef};
 use crate::LoopHandle;

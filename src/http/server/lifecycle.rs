@@ -6,7 +6,7 @@ use crate::callback::retain;
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::http::exchange::{self, Exchange};
-use crate::http::incoming::Received;
+use crate::http::received::Received;
 use crate::http::{HeaderValue, Request, Response, StatusCode, header};
 use std::ffi::c_void;
 use std::os::raw::c_short;
