@@ -1,12 +1,12 @@
 //! The runs, in turn.
 
 use super::load::Load;
-use super::process::{self, Program, Server};
 use super::server;
-use super::support::{c_program_optimised, fastest, median};
+use super::support::process::{self, Program, Server};
+use super::support::{c_program_optimised, counted, fastest, median, spread};
 use std::path::Path;
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, thread};
 
 /// As much of C's CPU time as a query may take.
 const GOAL: f64 = 1.05;
@@ -110,47 +110,17 @@ fn measure(server: &Server, load: &Load) -> Run {
     }
 }
 
-/// Instructions in user space, as the difference of a long and a short run, so that starting up
-/// does not count.
 fn count(programs: &[Program], load: &Load) {
     const SHORT_AND_LONG: [usize; 2] = [2000, 12_000];
     println!("instructions per query");
     for program in programs {
-        let counted = SHORT_AND_LONG.map(|queries| instructions(program, load, queries));
-        let [Some(short), Some(long)] = counted else {
+        let ask = |port, queries| {
+            load.ask(port, queries, 20);
+            queries
+        };
+        let Some(per_query) = counted::instructions(program, SHORT_AND_LONG, &ask) else {
             return println!("skipped: there is no valgrind, which counts");
         };
-        let per_query = (long - short) as f64 / (SHORT_AND_LONG[1] - SHORT_AND_LONG[0]) as f64;
         println!("{:5} {per_query:8.0}", program.name);
     }
-}
-
-fn instructions(program: &Program, load: &Load, queries: usize) -> Option<u64> {
-    let out = env::temp_dir().join(format!("dns-count.{}", std::process::id()));
-    let mut args = vec![
-        "-q".to_owned(),
-        "--tool=callgrind".to_owned(),
-        format!("--callgrind-out-file={}", out.display()),
-        program.path.display().to_string(),
-    ];
-    args.extend(program.args.iter().cloned());
-    let server = Server::try_start(&Program {
-        path: "valgrind".into(),
-        args,
-        ..program.clone()
-    })?;
-    load.ask(server.port, queries, 20);
-    server.end();
-    let text = fs::read_to_string(&out).ok()?;
-    let _ = fs::remove_file(&out);
-    let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
-    totals?.trim().parse().ok()
-}
-
-/// `median (least .. most)`
-fn spread(numbers: &[f64], digits: usize) -> String {
-    let least = fastest(numbers);
-    let most = numbers.iter().copied().fold(0.0, f64::max);
-    let median = median(numbers);
-    format!("{median:.digits$} ({least:.digits$} .. {most:.digits$})")
 }

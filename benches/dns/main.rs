@@ -13,9 +13,6 @@ mod linux {
 
     mod compare;
     mod load;
-    #[path = "../echo/process.rs"]
-    #[allow(dead_code, reason = "the other benchmark uses all of it")]
-    mod process;
     mod server;
 
     pub use compare::main;

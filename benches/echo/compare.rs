@@ -1,8 +1,8 @@
 //! The runs, in turn.
 
 use super::load::Load;
-use super::process::{Program, Server};
-use super::{count, idle, process, programs, report, server};
+use super::support::process::{self, Program, Server};
+use super::{count, idle, programs, report, server};
 use std::env;
 use std::thread;
 use std::time::Duration;

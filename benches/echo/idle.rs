@@ -1,9 +1,9 @@
 //! What a connection takes of the server's memory while nothing happens on it.
 
 use super::load::Load;
-use super::process::{Program, Server};
 use super::programs::{C_STREAMS, STREAMS};
 use super::report::verdict;
+use super::support::process::{Program, Server};
 use std::time::Duration;
 
 const CONNECTIONS: usize = 5000;

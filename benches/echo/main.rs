@@ -19,7 +19,6 @@ mod linux {
     mod count;
     mod idle;
     mod load;
-    mod process;
     mod programs;
     mod report;
     mod server;

@@ -1,6 +1,6 @@
 //! What is compared: the servers, by name.
 
-use super::process::Program;
+use super::support::process::Program;
 use super::support::{c_program_optimised, crate_programs};
 use std::env;
 

@@ -3,7 +3,7 @@
 
 use super::compare::Run;
 use super::programs::Comparison;
-use super::support::{fastest, median};
+use super::support::{fastest, median, spread};
 
 pub fn speed(compared: &Comparison, columns: &[Vec<Run>]) {
     let programs = &compared.programs;
@@ -49,14 +49,6 @@ fn least(runs: &[Run]) -> f64 {
             .map(|run| run.cpu_per_request)
             .collect::<Vec<_>>(),
     )
-}
-
-/// `median (least .. most)`
-fn spread(numbers: &[f64], digits: usize) -> String {
-    let least = fastest(numbers);
-    let most = numbers.iter().copied().fold(0.0, f64::max);
-    let median = median(numbers);
-    format!("{median:.digits$} ({least:.digits$} .. {most:.digits$})")
 }
 
 /// Whether a figure is within its goal.

@@ -3,6 +3,11 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub mod counted;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub mod process;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -150,4 +155,12 @@ pub fn median(numbers: &[f64]) -> f64 {
 /// What the machine can do when nothing else disturbs it.
 pub fn fastest(numbers: &[f64]) -> f64 {
     numbers.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// `median (least .. most)`
+pub fn spread(numbers: &[f64], digits: usize) -> String {
+    let least = fastest(numbers);
+    let most = numbers.iter().copied().fold(0.0, f64::max);
+    let median = median(numbers);
+    format!("{median:.digits$} ({least:.digits$} .. {most:.digits$})")
 }

@@ -3,7 +3,7 @@
 mod events;
 mod streams;
 
-use super::process;
+use super::support::process;
 use libevent2::{Event, EventConfig, Interest, LoopHandle, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

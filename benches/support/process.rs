@@ -97,9 +97,18 @@ impl Server {
 
     /// The bytes of the process that are in memory.
     pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that [`resident`](Self::resident) ever was.
+    pub fn most_resident(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, label: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(label));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
         1024 * kib.and_then(|kib| kib.parse::<u64>().ok()).expect("KiB")
     }
