@@ -215,23 +215,44 @@ mod tests {
         assert_eq!(get(&[]), Proceed);
         assert_eq!(get(&[(IF_NONE_MATCH, r#""x", W/"a""#)]), NotModified);
         assert_eq!(get(&[(IF_NONE_MATCH, r#""x,", "y"#)]), Proceed);
-        assert_eq!(get(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"a\"")]), NotModified);
+        assert_eq!(
+            get(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"a\"")]),
+            NotModified
+        );
         assert_eq!(get(&[(IF_NONE_MATCH, "*")]), NotModified);
         assert_eq!(get(&[(IF_NONE_MATCH, "a")]), Proceed);
         assert_eq!(get(&[(IF_MODIFIED_SINCE, DATE)]), NotModified);
         assert_eq!(get(&[(IF_MODIFIED_SINCE, BEFORE)]), Proceed);
         assert_eq!(get(&[(IF_MODIFIED_SINCE, "yesterday")]), Proceed);
-        assert_eq!(get(&[(IF_MODIFIED_SINCE, "Sunday, 06-Nov-94 08:49:37 GMT")]), NotModified);
-        assert_eq!(get(&[(IF_MODIFIED_SINCE, "Sun Nov  6 08:49:37 1994")]), NotModified);
+        assert_eq!(
+            get(&[(IF_MODIFIED_SINCE, "Sunday, 06-Nov-94 08:49:37 GMT")]),
+            NotModified
+        );
+        assert_eq!(
+            get(&[(IF_MODIFIED_SINCE, "Sun Nov  6 08:49:37 1994")]),
+            NotModified
+        );
     }
 
     #[test]
     fn tags_come_before_dates() {
         use header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
-        assert_eq!(get(&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, AFTER)]), Proceed);
-        assert_eq!(put(&[(IF_MATCH, "\"a\""), (IF_UNMODIFIED_SINCE, BEFORE)]), Proceed);
-        assert_eq!(get(&[(IF_MATCH, "\"x\""), (IF_NONE_MATCH, "\"a\"")]), Failed);
-        assert_eq!(get(&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"a\"")]), NotModified);
+        assert_eq!(
+            get(&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, AFTER)]),
+            Proceed
+        );
+        assert_eq!(
+            put(&[(IF_MATCH, "\"a\""), (IF_UNMODIFIED_SINCE, BEFORE)]),
+            Proceed
+        );
+        assert_eq!(
+            get(&[(IF_MATCH, "\"x\""), (IF_NONE_MATCH, "\"a\"")]),
+            Failed
+        );
+        assert_eq!(
+            get(&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"a\"")]),
+            NotModified
+        );
     }
 
     #[test]

@@ -178,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_suffix_keeps_the_strength() {
-        assert_eq!(tag(r#"W/"a""#).with_suffix("gzip").to_string(), r#"W/"a-gzip""#);
+        assert_eq!(
+            tag(r#"W/"a""#).with_suffix("gzip").to_string(),
+            r#"W/"a-gzip""#
+        );
         assert_eq!(tag(r#""a""#).with_suffix("br").to_string(), r#""a-br""#);
     }
 }

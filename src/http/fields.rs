@@ -54,9 +54,7 @@ fn is_escape(value: &[u8]) -> bool {
 }
 
 /// What stands before the first `;`, and the parameters after it.
-pub(super) fn with_params(
-    value: &[u8],
-) -> (&[u8], impl Iterator<Item = (&[u8], Cow<'_, [u8]>)>) {
+pub(super) fn with_params(value: &[u8]) -> (&[u8], impl Iterator<Item = (&[u8], Cow<'_, [u8]>)>) {
     let end = end_of_element(value, b';');
     let rest = value.get(end + 1..).unwrap_or(b"");
     (value[..end].trim_ascii(), params(rest))

@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(of("bytes=999-", 1000), Parts(vec![999..1000]));
         assert_eq!(of("bytes=-5", 1000), Parts(vec![995..1000]));
         assert_eq!(of("bytes=-5000", 1000), Parts(vec![0..1000]));
-        assert_eq!(of("bytes=900-99999999999999999999999", 1000), Parts(vec![900..1000]));
+        assert_eq!(
+            of("bytes=900-99999999999999999999999", 1000),
+            Parts(vec![900..1000])
+        );
         assert_eq!(of("Bytes = 0-0 , ", 1000), Parts(vec![0..1]));
         assert_eq!(of("bytes=5-18446744073709551615", 10), Parts(vec![5..10]));
     }
@@ -143,8 +146,19 @@ mod tests {
     #[test]
     fn what_is_no_range_is_not_there() {
         for value in [
-            "bytes", "bytes=", "bytes=,", "bytes=-", "bytes=a-b", "bytes=5-4", "bytes=0-1-2",
-            "bytes=+1-2", "bytes=0x1-2", "bytes=0 -1", "lines=0-1", "0-1", "bytes=0-1,x",
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=5-4",
+            "bytes=0-1-2",
+            "bytes=+1-2",
+            "bytes=0x1-2",
+            "bytes=0 -1",
+            "lines=0-1",
+            "0-1",
+            "bytes=0-1,x",
         ] {
             assert_eq!(of(value, 1000), Whole, "{value}");
         }
@@ -156,10 +170,19 @@ mod tests {
 
     #[test]
     fn several_ranges_keep_their_order_and_overlapping_ones_become_one() {
-        assert_eq!(of("bytes=500-599,0-99,-1", 1000), Parts(vec![500..600, 0..100, 999..1000]));
-        assert_eq!(of("bytes=0-0,1-1,2-2,90-91", 1000), Parts(vec![0..3, 90..92]));
+        assert_eq!(
+            of("bytes=500-599,0-99,-1", 1000),
+            Parts(vec![500..600, 0..100, 999..1000])
+        );
+        assert_eq!(
+            of("bytes=0-0,1-1,2-2,90-91", 1000),
+            Parts(vec![0..3, 90..92])
+        );
         assert_eq!(of("bytes=0-9,500-509,9-500", 1000), Parts(vec![0..510]));
-        assert_eq!(of("bytes=700-,0-9,2000-", 1000), Parts(vec![700..1000, 0..10]));
+        assert_eq!(
+            of("bytes=700-,0-9,2000-", 1000),
+            Parts(vec![700..1000, 0..10])
+        );
     }
 
     #[test]
