@@ -35,8 +35,8 @@ pub enum BodyError {
 /// A body that comes in piece by piece: nothing of it is held in memory, and one that is paused
 /// makes its sender wait. Nothing is read before [`on_data`](Self::on_data).
 ///
-/// What was not read when this is dropped is thrown away.
-#[derive(Clone)]
+/// What was not read when this is dropped is thrown away. A callback of
+/// [`on_data`](Self::on_data) goes on without it.
 pub struct Incoming(Rc<Inlet>);
 
 type DataHook = Box<dyn FnMut(&[u8]) -> Outcome>;
@@ -50,16 +50,24 @@ pub(crate) struct Inlet {
     end: Cell<Option<EndHook>>,
     over: RefCell<Option<Result<Option<HeaderMap>, BodyError>>>,
     paused: Cell<bool>,
+    /// How many [`Incoming`]s there are, and whether one of them has had data asked for.
+    handles: Cell<usize>,
+    asked_for: Cell<bool>,
 }
 
 /// A connection that bodies come from.
 pub(crate) trait Source {
     /// Somebody wants more of the body: go on, from the loop or at once.
     fn resume(&self);
+
+    /// Nobody will ever ask for the body: called where the last [`Incoming`] is dropped, so that
+    /// no callback may run from here.
+    fn abandoned(&self) {}
 }
 
 impl Incoming {
     pub(crate) fn new(inlet: Rc<Inlet>) -> Self {
+        inlet.handles.set(inlet.handles.get() + 1);
         Incoming(inlet)
     }
 
@@ -70,6 +78,7 @@ impl Incoming {
             return;
         }
         // While a callback runs its place is empty; the new one takes over.
+        self.0.asked_for.set(true);
         let old = self.0.data.borrow_mut().replace(callback);
         drop(old);
         self.0.wake();
@@ -111,6 +120,8 @@ impl Inlet {
             end: Cell::default(),
             over: RefCell::default(),
             paused: Cell::new(false),
+            handles: Cell::new(0),
+            asked_for: Cell::new(false),
         })
     }
 
@@ -152,6 +163,38 @@ impl Inlet {
             inner.guard(|| hook(end));
         }
         inner.guard(|| drop(data));
+    }
+}
+
+impl Inlet {
+    /// The connection is gone, and nobody is to be called any more: the callbacks are dropped.
+    pub(crate) fn forget(&self) {
+        if self.over.borrow().is_some() {
+            return;
+        }
+        self.over.replace(Some(Err(BodyError::Cancelled)));
+        let hooks = (self.data.take(), self.end.take());
+        self.handle.inner().guard(|| drop(hooks));
+    }
+}
+
+impl Clone for Incoming {
+    fn clone(&self) -> Self {
+        Incoming::new(self.0.clone())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let left = self.0.handles.get() - 1;
+        self.0.handles.set(left);
+        if left == 0
+            && !self.0.asked_for.get()
+            && self.0.over.borrow().is_none()
+            && let Some(source) = self.0.source.upgrade()
+        {
+            source.abandoned();
+        }
     }
 }
 
