@@ -29,6 +29,8 @@ pub enum Kind {
     Listener,
     /// `http::Server`.
     HttpServer,
+    /// `evhttp::Connection`.
+    HttpConnection,
     /// A request that an `http::Server` received and whose answer is not fully sent.
     HttpRequest,
     /// [`dns::Resolver`](crate::dns::Resolver).
@@ -41,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Event,
         Kind::Timer,
         Kind::Signal,
@@ -51,6 +53,7 @@ impl Kind {
         Kind::RateLimitGroup,
         Kind::Listener,
         Kind::HttpServer,
+        Kind::HttpConnection,
         Kind::HttpRequest,
         Kind::Resolver,
         Kind::Lookup,

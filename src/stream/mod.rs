@@ -58,6 +58,8 @@ mod view;
 
 pub use connect::Resolve;
 pub(crate) use connect::SharedResolver;
+#[cfg(feature = "http")]
+pub(crate) use connect::{AddressLookup, FoundAddresses};
 pub use event::{Peer, StreamError, StreamEvent};
 pub use filter::{Filter, FilterFn, FilterIo, filter_fn};
 pub(crate) use flush::FlushQueue;

@@ -13,6 +13,8 @@ mod system;
 mod tests;
 
 pub use resolve::Resolve;
+#[cfg(feature = "http")]
+pub(crate) use resolve::{Found as FoundAddresses, Lookup as AddressLookup};
 pub(crate) use shared::SharedResolver;
 
 use super::node::{Call, State};

@@ -116,7 +116,7 @@ impl Resolve {
     }
 
     /// The address, if `host` is one already, and of the right family.
-    pub(super) fn numeric(&self, host: &str, port: u16) -> Option<SocketAddr> {
+    pub(crate) fn numeric(&self, host: &str, port: u16) -> Option<SocketAddr> {
         let hints = self.hints().tcp().numeric_host().numeric_service();
         let found = getaddrinfo(Some(host), Some(&port.to_string()), hints).ok()?;
         Some(found.first()?.address)

@@ -29,7 +29,7 @@ type Answer = Result<Vec<SocketAddr>>;
 type Done = Box<dyn FnOnce(Answer)>;
 
 /// A lookup under way. Dropping it cancels it: nobody is called any more.
-pub(super) struct Lookup(Rc<Waiting>);
+pub(crate) struct Lookup(Rc<Waiting>);
 
 struct Waiting {
     event: InternalEvent,

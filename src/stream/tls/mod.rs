@@ -48,6 +48,8 @@
 //! ends the process: the crate lets none out into C.
 
 mod awaited;
+#[cfg(feature = "http")]
+pub(crate) mod for_c;
 mod handshake;
 mod last;
 mod open;
@@ -156,7 +158,7 @@ impl Connector {
         over(stream, self.ssl(host)?, Role::Client, handler)
     }
 
-    fn ssl(&self, host: &str) -> Result<Ssl> {
+    pub(crate) fn ssl(&self, host: &str) -> Result<Ssl> {
         let ssl = self.0.configure().and_then(|ssl| ssl.into_ssl(host));
         careful(ssl)
     }
