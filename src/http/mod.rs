@@ -42,6 +42,7 @@ mod exchange;
 mod incoming;
 mod received;
 
+mod host;
 mod limits;
 mod listener;
 mod request;

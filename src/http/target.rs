@@ -1,5 +1,6 @@
 //! The target of a request: what stands between the method and the version.
 
+use super::host::valid_host;
 use std::borrow::Cow;
 
 /// A target split at its `?` before anything is decoded, so that an escaped `?` stays part of
@@ -11,9 +12,12 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// `None` for what is no path: control characters, blanks, `foo`, `ftp://…`.
+    /// `None` for what is no path: control characters, blanks, fragments, `foo`, `ftp://…`.
     pub(super) fn parse(raw: &[u8]) -> Option<Self> {
-        if raw.iter().any(|&byte| byte <= b' ' || byte == 0x7f) {
+        if raw
+            .iter()
+            .any(|&byte| byte <= b' ' || byte == 0x7f || byte == b'#')
+        {
             return None;
         }
         let local = if raw == b"*" || raw.starts_with(b"/") {
@@ -55,8 +59,8 @@ fn after_authority(raw: &[u8]) -> Option<&[u8]> {
     })?;
     let rest = &raw[at..];
     let end = rest.iter().position(|&byte| byte == b'/' || byte == b'?');
-    let end = end.unwrap_or(rest.len());
-    (end > 0).then_some(&rest[end..])
+    let (authority, local) = rest.split_at(end.unwrap_or(rest.len()));
+    valid_host(authority).then_some(local)
 }
 
 fn escape(raw: &[u8]) -> String {
@@ -135,6 +139,9 @@ mod tests {
         assert_eq!(parts(b"https://host"), ("/".into(), None));
         assert_eq!(parts(b"http://host?q"), ("/".into(), Some("q".into())));
         assert_eq!(Target::parse(b"http:///a"), None);
+        assert_eq!(Target::parse(b"http://user@host/a"), None);
+        assert_eq!(Target::parse(b"http://host:x/a"), None);
+        assert_eq!(Target::parse(b"/a#b"), None);
         assert_eq!(Target::parse(b"ftp://host/a"), None);
         assert_eq!(Target::parse(b"a"), None);
         assert_eq!(Target::parse(b"/a b"), None);

@@ -1,5 +1,6 @@
 //! Where a message ends and whether another may follow, by its headers.
 
+use crate::http::host::valid_host;
 use httparse::Header;
 
 /// How the end of a body is known.
@@ -32,8 +33,10 @@ pub(crate) struct Fields<'a> {
 pub(crate) enum Doubt {
     /// It can be read in more than one way, or in none.
     Ambiguous,
-    /// A transfer coding other than `chunked`.
+    /// A transfer coding other than `chunked`, before `chunked`.
     UnknownCoding,
+    /// A length that no integer here holds.
+    Huge,
 }
 
 impl<'a> Fields<'a> {
@@ -78,17 +81,17 @@ impl<'a> Fields<'a> {
             if self.codings > 1 || self.lengths > 0 || http_10 {
                 return Err(Doubt::Ambiguous);
             }
-            if self.coding.eq_ignore_ascii_case(b"chunked") {
+            if is_chunked(self.coding) {
                 return Ok(Some(Framing::Chunked));
             }
-            let mut codings = self.coding.split(|&byte| byte == b',');
-            let last = codings.next_back().unwrap_or_default().trim_ascii();
-            let chunked_before =
-                codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
-            let readable = !chunked_before
-                && !last.is_empty()
-                && last.iter().all(|byte| byte.is_ascii_graphic());
-            return Err(if readable {
+            // Where the body ends is known by the last coding alone: RFC 9112 6.3.
+            let mut codings = self
+                .coding
+                .split(|&byte| byte == b',')
+                .map(<[u8]>::trim_ascii);
+            let ends = codings.next_back().is_some_and(is_chunked);
+            let known_before = codings.any(|coding| coding.is_empty() || is_chunked(coding));
+            return Err(if ends && !known_before {
                 Doubt::UnknownCoding
             } else {
                 Doubt::Ambiguous
@@ -100,50 +103,24 @@ impl<'a> Fields<'a> {
         if self.lengths > 1 || length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
             return Err(Doubt::Ambiguous);
         }
-        let length = str::from_utf8(length)
-            .ok()
-            .and_then(|digits| digits.parse().ok());
-        length
-            .map(|length| Some(Framing::Length(length)))
-            .ok_or(Doubt::Ambiguous)
+        let digits = str::from_utf8(length).map_err(|_| Doubt::Ambiguous)?;
+        // Nothing but its size can be wrong with it.
+        let length = digits.parse().map_err(|_| Doubt::Huge)?;
+        Ok(Some(Framing::Length(length)))
     }
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"chunked")
 }
 
 fn is(header: &Header<'_>, name: &str) -> bool {
     header.name.eq_ignore_ascii_case(name)
 }
 
-/// Whether it can be the value of `Host`: a name or an address, and perhaps a port (RFC 9110 7.2).
+/// Whether it can be the value of `Host`. Nothing is there for a target without a host: RFC 9112 3.2.
 pub(crate) fn is_host(value: &[u8]) -> bool {
-    let (name, port) = match value {
-        [b'[', rest @ ..] => {
-            let Some(end) = rest.iter().position(|&byte| byte == b']') else {
-                return false;
-            };
-            let inside = &rest[..end];
-            let address = inside
-                .iter()
-                .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
-            if !address || inside.is_empty() {
-                return false;
-            }
-            (&rest[..0], &rest[end + 1..])
-        }
-        _ => {
-            let end = value
-                .iter()
-                .position(|&byte| byte == b':')
-                .unwrap_or(value.len());
-            (&value[..end], &value[end..])
-        }
-    };
-    // reg-name of RFC 3986.
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte);
-    let port = port.strip_prefix(b":").unwrap_or(port);
-    name.iter().all(in_name)
-        && port.len() <= 5
-        && port.iter().all(u8::is_ascii_digit)
-        && (port.is_empty() || value.contains(&b':'))
+    value.is_empty() || valid_host(value)
 }
 
 #[cfg(test)]
@@ -186,14 +163,16 @@ mod tests {
             &[("content-length", "0x1")],
             &[("content-length", "1, 1")],
             &[("content-length", "")],
-            &[("content-length", "18446744073709551616")],
+            &[("transfer-encoding", "xchunked")],
+            &[("transfer-encoding", "identity")],
+            &[("transfer-encoding", "gzip, , chunked")],
         ] {
             assert_eq!(framing(bad), Err(Doubt::Ambiguous), "{bad:?}");
         }
-        for unknown in ["xchunked", "gzip, chunked", "identity"] {
-            let header = [("transfer-encoding", unknown)];
-            assert_eq!(framing(&header), Err(Doubt::UnknownCoding), "{unknown}");
-        }
+        let unknown = [("transfer-encoding", "gzip, chunked")];
+        assert_eq!(framing(&unknown), Err(Doubt::UnknownCoding));
+        let huge = [("content-length", "18446744073709551616")];
+        assert_eq!(framing(&huge), Err(Doubt::Huge));
     }
 
     #[test]
@@ -210,7 +189,8 @@ mod tests {
             assert!(is_host(good.as_bytes()), "{good}");
         }
         for bad in [
-            "a b", "u@h", "a,b", "a/b", "[::1", "[]", "[::1]x", "a:x", "a:1:2", "a:123456", "ä",
+            "a b", "u@h", "a,b", "a/b", "[::1", "[]", "[::1]x", "a:x", "a:1:2", "a:123456", ":80",
+            "ä",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");
         }

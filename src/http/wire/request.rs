@@ -24,6 +24,47 @@ pub(crate) struct RequestHead {
 /// Reads the head at the front of `input`: with its length, or `None` while it is not whole. An
 /// error is the status to refuse it with.
 pub(crate) fn parse(input: &[u8]) -> Result<Option<(RequestHead, usize)>, StatusCode> {
+    match read(input) {
+        Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED) => other_version(input),
+        read => read,
+    }
+}
+
+/// What becomes of a version that the parser does not know.
+fn other_version(input: &[u8]) -> Result<Option<(RequestHead, usize)>, StatusCode> {
+    let start = input
+        .iter()
+        .position(|byte| !byte.is_ascii_whitespace())
+        .unwrap_or(0);
+    let blanks = memchr::memchr_iter(b' ', &input[start..]);
+    let version = blanks.skip(1).map(|at| start + at + 1).next();
+    let version = version.ok_or(StatusCode::BAD_REQUEST)?;
+    match &input[version..] {
+        // Minor versions add nothing that must be understood: RFC 9110 2.5.
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', ..] => {
+            let mut input = input.to_vec();
+            input[version + 7] = b'1';
+            read(&input)
+        }
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'0'..=b'9',
+            b'.',
+            b'0'..=b'9',
+            ..,
+        ] => Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
+        b"HTTP/" => Ok(None),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9'] => Ok(None),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.'] => Ok(None),
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+fn read(input: &[u8]) -> Result<Option<(RequestHead, usize)>, StatusCode> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(input, &mut space) {
@@ -35,6 +76,9 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<(RequestHead, usize)>, Status
         Err(httparse::Error::Version) => return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
         Err(_) => return Err(StatusCode::BAD_REQUEST),
     };
+    if has_bare_lf(&input[..length]) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     let method = request.method.unwrap_or_default();
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
     let http_10 = request.version == Some(0);
@@ -43,7 +87,12 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<(RequestHead, usize)>, Status
     let framing = fields.framing(http_10).map_err(|doubt| match doubt {
         Doubt::Ambiguous => StatusCode::BAD_REQUEST,
         Doubt::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+        Doubt::Huge => StatusCode::PAYLOAD_TOO_LARGE,
     })?;
+    if method == Method::TRACE && framing.is_some_and(|framing| framing != Framing::Length(0)) {
+        // No client may send it one: RFC 9110 9.3.8.
+        return Err(StatusCode::BAD_REQUEST);
+    }
     let hosts_needed = if http_10 { 0..=1 } else { 1..=1 };
     if !hosts_needed.contains(&fields.hosts) || !is_host(fields.host) {
         return Err(StatusCode::BAD_REQUEST);
@@ -52,6 +101,9 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<(RequestHead, usize)>, Status
         return Err(StatusCode::NOT_IMPLEMENTED);
     }
     let target = request.path.unwrap_or_default().as_bytes();
+    if target == b"*" && method != Method::OPTIONS {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     let target = Target::parse(target).ok_or(StatusCode::BAD_REQUEST)?;
     let expects_continue = match fields.expect {
         Some(value) if !value.eq_ignore_ascii_case(b"100-continue") => {
@@ -99,6 +151,12 @@ impl RequestHead {
     }
 }
 
+/// Whether a line ends without a CR. RFC 9112 2.2 would let us take it; who stands before us may
+/// not take it for an end.
+pub(super) fn has_bare_lf(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r')
+}
+
 /// `None` for more headers than the map can hold.
 pub(super) fn header_map(headers: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     let mut map = HeaderMap::with_capacity(headers.len());
@@ -141,7 +199,10 @@ mod tests {
         assert_eq!(refusal("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), 400);
         assert_eq!(refusal("GET / HTTP/1.1\r\nHost : a\r\n\r\n"), 400);
         assert_eq!(refusal("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"), 400);
+        assert_eq!(refusal("GET / HTTP/1.1\r\nHost: a\n\r\n"), 400);
+        assert_eq!(refusal("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
         assert_eq!(refusal("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
+        assert_eq!(refusal("GET / FTP/1.1\r\nHost: a\r\n\r\n"), 400);
         assert_eq!(
             refusal("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n"),
             417
@@ -157,6 +218,21 @@ mod tests {
             refusal(&format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")),
             431
         );
+    }
+
+    #[test]
+    fn a_later_minor_version_is_read_as_the_last_that_is_known() {
+        let text = b"GET / HTTP/1.7\r\nHost: h\r\n\r\n";
+        for end in 0..text.len() {
+            assert!(parse(&text[..end]).unwrap().is_none(), "{end}");
+        }
+        let (head, length) = parse(text).unwrap().unwrap();
+        assert_eq!((head.version, length), (Version::HTTP_11, text.len()));
+        assert!(head.headers().contains_key("host"));
+        let other = b"GET / HTTP/2.0";
+        for end in 0..other.len() {
+            assert!(parse(&other[..end]).unwrap().is_none(), "{end}");
+        }
     }
 
     #[test]
