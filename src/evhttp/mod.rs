@@ -55,11 +55,18 @@
 //! - There are limits from the beginning, and a listener pauses when descriptors are short.
 //! - Nothing is read while a request waits for its answer.
 
+#[cfg(unix)]
+mod client;
 mod escape;
 mod query;
 mod server;
 mod uri;
 
+#[cfg(unix)]
+pub use client::{
+    ClientError, ClientRequest, Connection, ConnectionFlags, ConnectionRef, Pending, Response,
+    ResponseHead,
+};
 pub use escape::{decode_uri, encode_uri, htmlescape, uridecode, uriencode};
 pub use query::{Query, parse_query, parse_query_str};
 pub use server::{

@@ -57,7 +57,7 @@ pub enum ClientError {
     /// larger than [`set_max_headers_size`](super::ConnectionRef::set_max_headers_size) allows.
     #[error("bad reply: {0}")]
     #[doc(alias = "EVREQ_HTTP_INVALID_HEADER")]
-    BadReply(&'static str),
+    BadResponse(&'static str),
 
     /// The body is longer than [`set_max_body_size`](super::ConnectionRef::set_max_body_size)
     /// allows, or its chunks are malformed: C tells no more.
@@ -99,7 +99,7 @@ impl ClientError {
         match kind {
             ffi::EVREQ_HTTP_TIMEOUT => ClientError::TimedOut,
             ffi::EVREQ_HTTP_INVALID_HEADER => {
-                ClientError::BadReply("its head is malformed or too large")
+                ClientError::BadResponse("its head is malformed or too large")
             }
             ffi::EVREQ_HTTP_BUFFER_ERROR => ClientError::Buffer,
             ffi::EVREQ_HTTP_DATA_TOO_LONG => ClientError::Body,

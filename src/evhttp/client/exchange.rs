@@ -5,7 +5,7 @@
 //! notes only; the user's closures run from the loop when C has returned. So they may do anything.
 
 use super::request::{ChunkHook, ClientRequest, DoneHook, HeaderHook, Spec};
-use super::{ClientError, ConnectionRef, Reply, ReplyHead};
+use super::{ClientError, ConnectionRef, Response, ResponseHead};
 use crate::callback::retain;
 use crate::error::{Error, Result};
 use crate::{Buffer, ffi};
@@ -18,7 +18,7 @@ use std::rc::{Rc, Weak};
 
 /// What C has told and the user has not heard.
 enum Step {
-    Head(ReplyHead),
+    Head(ResponseHead),
     Chunk(Buffer),
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Exchange {
     /// Whether the server has asked for the body.
     continued: Cell<bool>,
     steps: RefCell<VecDeque<Step>>,
-    head: Cell<Option<ReplyHead>>,
+    head: Cell<Option<ResponseHead>>,
     refused: Cell<Option<ClientError>>,
     failed: Cell<Option<(ffi::evhttp_request_error, io::Error)>>,
     end: Cell<Option<End>>,
@@ -271,10 +271,10 @@ impl Exchange {
     }
 
     /// The reply of a complete exchange.
-    pub(super) fn reply(&self, body: Buffer) -> Result<Reply, ClientError> {
+    pub(super) fn reply(&self, body: Buffer) -> Result<Response, ClientError> {
         let head = self.head.take();
-        let head = head.ok_or(ClientError::BadReply("it has no head"))?;
-        Ok(Reply { head, body })
+        let head = head.ok_or(ClientError::BadResponse("it has no head"))?;
+        Ok(Response { head, body })
     }
 
     /// Why a request that was sent has no reply.
@@ -283,7 +283,7 @@ impl Exchange {
     }
 
     /// Tells the user how it ended, once; C knows of it no more.
-    pub(super) fn finish(&self, connection: &ConnectionRef, result: Result<Reply, ClientError>) {
+    pub(super) fn finish(&self, connection: &ConnectionRef, result: Result<Response, ClientError>) {
         self.free();
         let inner = connection.handle().inner();
         let result = match self.interest.replace(Interest::Over) {
@@ -313,7 +313,7 @@ impl Exchange {
                 self.continued.set(true);
                 return true;
             }
-            let head = match ReplyHead::read(req) {
+            let head = match ResponseHead::read(req) {
                 Ok(head) => head,
                 Err(error) => {
                     self.refused.set(Some(error));

@@ -1,21 +1,21 @@
 //! C's HTTP client: requests over connections that are kept open.
 //!
 //! [`node`] has the queue and the loop's turn, [`course`] what becomes of a request, [`link`] the C object of one connection,
-//! [`exchange`] that of one request; [`request`] and [`reply`] are what goes out and comes in.
+//! [`exchange`] that of one request; [`request`] and [`response`] are what goes out and comes in.
 
 mod course;
 mod error;
 mod exchange;
 mod link;
 mod node;
-mod reply;
+mod response;
 mod request;
 mod settings;
 #[cfg(feature = "openssl")]
 mod tls;
 
 pub use error::ClientError;
-pub use reply::{Reply, ReplyHead};
+pub use response::{Response, ResponseHead};
 pub use request::{ClientRequest, Pending};
 pub use settings::ConnectionFlags;
 
@@ -318,7 +318,7 @@ impl ConnectionRef {
     }
 
     /// How many bytes status line and headers of a reply may have; `None` is any number. More is
-    /// [`ClientError::BadReply`].
+    /// [`ClientError::BadResponse`].
     ///
     /// # Errors
     /// [`Error::Closed`] when it is closed.

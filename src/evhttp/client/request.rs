@@ -1,7 +1,7 @@
 //! What a client asks, and what it wants to hear of the answer.
 
 use super::exchange::Exchange;
-use super::{ClientError, ConnectionRef, Reply, ReplyHead};
+use super::{ClientError, ConnectionRef, Response, ResponseHead};
 use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
 use crate::{Buffer, ffi};
@@ -10,9 +10,9 @@ use std::ffi::CString;
 use std::fmt;
 use std::rc::Rc;
 
-pub(super) type HeaderHook = Box<dyn FnOnce(&ReplyHead) -> bool>;
+pub(super) type HeaderHook = Box<dyn FnOnce(&ResponseHead) -> bool>;
 pub(super) type ChunkHook = Box<dyn FnMut(Buffer) -> Outcome>;
-pub(super) type DoneHook = Box<dyn FnOnce(&ConnectionRef, Result<Reply, ClientError>) -> Outcome>;
+pub(super) type DoneHook = Box<dyn FnOnce(&ConnectionRef, Result<Response, ClientError>) -> Outcome>;
 
 /// A request that is to be sent (C: `struct evhttp_request`, as a client has it).
 ///
@@ -99,13 +99,13 @@ impl ClientRequest {
     /// Runs `callback` with status and headers, before the body; when it returns false, the rest
     /// is not read, and the request ends with [`ClientError::Unwanted`].
     #[doc(alias = "evhttp_request_set_header_cb")]
-    pub fn on_header(mut self, callback: impl FnOnce(&ReplyHead) -> bool + 'static) -> Self {
+    pub fn on_header(mut self, callback: impl FnOnce(&ResponseHead) -> bool + 'static) -> Self {
         self.on_header = Some(Box::new(callback));
         self
     }
 
     /// Runs `callback` with each piece of the body as it comes, or, of a chunked body, with each
-    /// chunk; [`Reply::body`] is empty then.
+    /// chunk; [`Response::body`] is empty then.
     #[doc(alias = "evhttp_request_set_chunked_cb")]
     pub fn on_chunk<O: CallbackResult>(
         mut self,
@@ -119,7 +119,7 @@ impl ClientRequest {
     #[doc(alias = "evhttp_request_set_error_cb")]
     pub fn on_done<O: CallbackResult>(
         mut self,
-        callback: impl FnOnce(&ConnectionRef, Result<Reply, ClientError>) -> O + 'static,
+        callback: impl FnOnce(&ConnectionRef, Result<Response, ClientError>) -> O + 'static,
     ) -> Self {
         let callback = |connection: &ConnectionRef, reply| callback(connection, reply).outcome();
         self.on_done = Some(Box::new(callback));

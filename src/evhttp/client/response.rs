@@ -8,14 +8,14 @@ use std::fmt;
 use std::os::raw::c_char;
 
 /// A reply without its body: status and headers.
-pub struct ReplyHead {
+pub struct ResponseHead {
     version: Version,
     status: StatusCode,
     reason: Vec<u8>,
     headers: HeaderMap,
 }
 
-impl ReplyHead {
+impl ResponseHead {
     /// HTTP/1.0 or 1.1.
     pub fn version(&self) -> Version {
         self.version
@@ -45,7 +45,7 @@ impl ReplyHead {
     /// # Safety
     /// `req` is alive, and C has read its head.
     pub(super) unsafe fn read(req: *mut ffi::evhttp_request) -> Result<Self, ClientError> {
-        let bad = |why| Err(ClientError::BadReply(why));
+        let bad = |why| Err(ClientError::BadResponse(why));
         // SAFETY: the caller's promise; the strings and the list are the request's own.
         let (code, major, minor, reason, headers) = unsafe {
             let code = ffi::evhttp_request_get_response_code(req);
@@ -69,7 +69,7 @@ impl ReplyHead {
         };
         let headers = headers?;
         check_framing(&headers)?;
-        Ok(ReplyHead {
+        Ok(ResponseHead {
             version,
             status,
             reason: reason.to_vec(),
@@ -117,10 +117,10 @@ unsafe fn copy(list: *const ffi::evkeyvalq) -> Result<HeaderMap, ClientError> {
             let name = HeaderName::from_bytes(bytes((*entry).key));
             let value = HeaderValue::from_bytes(bytes((*entry).value));
             let (Ok(name), Ok(value)) = (name, value) else {
-                return Err(ClientError::BadReply("one of its headers is none"));
+                return Err(ClientError::BadResponse("one of its headers is none"));
             };
             if headers.try_append(name, value).is_err() {
-                return Err(ClientError::BadReply("it has too many headers"));
+                return Err(ClientError::BadResponse("it has too many headers"));
             }
             entry = (*entry).next.tqe_next;
         }
@@ -130,7 +130,7 @@ unsafe fn copy(list: *const ffi::evkeyvalq) -> Result<HeaderMap, ClientError> {
 
 /// What could be read in two ways is refused, whatever libevent is linked.
 fn check_framing(headers: &HeaderMap) -> Result<(), ClientError> {
-    let bad = |why| Err(ClientError::BadReply(why));
+    let bad = |why| Err(ClientError::BadResponse(why));
     let lengths = headers.get_all(header::CONTENT_LENGTH);
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -156,9 +156,9 @@ fn is_chunked(coding: &HeaderValue) -> bool {
     coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
-impl fmt::Debug for ReplyHead {
+impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyHead")
+        f.debug_struct("ResponseHead")
             .field("version", &self.version)
             .field("status", &self.status)
             .field("headers", &self.headers)
@@ -166,14 +166,14 @@ impl fmt::Debug for ReplyHead {
     }
 }
 
-/// A complete reply. It dereferences to its [`ReplyHead`].
+/// A complete reply. It dereferences to its [`ResponseHead`].
 #[derive(Debug)]
-pub struct Reply {
-    pub(super) head: ReplyHead,
+pub struct Response {
+    pub(super) head: ResponseHead,
     pub(super) body: Buffer,
 }
 
-impl Reply {
+impl Response {
     /// The body; empty when [`on_chunk`](super::ClientRequest::on_chunk) had it.
     #[doc(alias = "evhttp_request_get_input_buffer")]
     pub fn body(&self) -> &Buffer {
@@ -186,10 +186,10 @@ impl Reply {
     }
 }
 
-impl std::ops::Deref for Reply {
-    type Target = ReplyHead;
+impl std::ops::Deref for Response {
+    type Target = ResponseHead;
 
-    fn deref(&self) -> &ReplyHead {
+    fn deref(&self) -> &ResponseHead {
         &self.head
     }
 }
