@@ -53,11 +53,9 @@ fn is_escape(value: &[u8]) -> bool {
     matches!(value, [b'\\', b'"' | b'\\', ..])
 }
 
-/// What stands before the first `;`, and the parameters after it.
-pub(super) fn with_params(value: &[u8]) -> (&[u8], impl Iterator<Item = (&[u8], Cow<'_, [u8]>)>) {
-    let end = end_of_element(value, b';');
-    let rest = value.get(end + 1..).unwrap_or(b"");
-    (value[..end].trim_ascii(), params(rest))
+/// What stands before the parameters: before the first `;`.
+pub(super) fn essence(value: &[u8]) -> &[u8] {
+    value[..end_of_element(value, b';')].trim_ascii()
 }
 
 /// `a=1; b="2"` as pairs; what has no `=` is left out.
@@ -71,8 +69,8 @@ pub(super) fn params(value: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>
 
 /// The first parameter of the name, in any case of letters.
 pub(super) fn param<'a>(value: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
-    let mut params = with_params(value).1;
-    params
+    let rest = value.get(end_of_element(value, b';') + 1..)?;
+    params(rest)
         .find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
         .map(|(_, value)| value)
 }
@@ -127,8 +125,8 @@ mod tests {
         assert_eq!(param(value, "name").unwrap(), &b"a;b"[..]);
         assert_eq!(param(value, "filename").unwrap(), &br#"C:\x"y".txt"#[..]);
         assert_eq!(param(value, "z"), None);
-        assert_eq!(with_params(value).0, b"form-data");
-        assert_eq!(with_params(b"plain").0, b"plain");
+        assert_eq!(essence(value), b"form-data");
+        assert_eq!(essence(b"plain"), b"plain");
     }
 
     #[test]

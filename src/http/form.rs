@@ -111,7 +111,7 @@ pub(super) fn expect_type(
     fits: impl Fn(&[u8]) -> bool,
 ) -> Result<(), ContentError> {
     let value = fields::only(request.headers(), &header::CONTENT_TYPE);
-    match value.is_some_and(|value| fits(fields::with_params(value).0)) {
+    match value.is_some_and(|value| fits(fields::essence(value))) {
         true => Ok(()),
         false => Err(ContentError::Type { expected }),
     }

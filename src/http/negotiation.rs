@@ -154,7 +154,7 @@ fn weighted<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<(&'a [u8], u16
             Some(q) => weight(&q)?,
             None => 1000,
         };
-        Some((fields::with_params(element).0, weight))
+        Some((fields::essence(element), weight))
     };
     fields::elements(headers, name).filter_map(weigh).collect()
 }
