@@ -1,25 +1,28 @@
-//! `evserve`: serves a folder over HTTP.
+//! `evserve`: serves a folder over HTTP, and what a prototype needs.
 //!
 //! Exit codes: 0 after SIGINT or SIGTERM, when what was in flight is sent; 128 + the signal's
 //! number (130, 143) when a second one ends it at once; 2 for what it cannot serve.
 
-mod access_log;
+mod app;
 mod args;
 mod files;
-mod listing;
-mod site;
+mod mock;
+mod ops;
+mod page;
+mod prototype;
 
+use app::App;
 use args::Args;
-use files::Folder;
 use libevent2::http::Server;
 use libevent2::{EventBase, Signal};
+use ops::port;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
 use std::rc::Rc;
 
 fn main() -> ExitCode {
-    match Args::parse().and_then(|args| serve(&args)) {
+    match Args::parse().and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             // Nobody may be there to read it; the code says it too.
@@ -29,21 +32,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(args: &Args) -> Result<(), String> {
-    let Args { dir, bind, port } = args;
-    let folder =
-        Folder::open(dir).map_err(|error| format!("cannot serve {}: {error}", dir.display()))?;
+fn serve(args: Args) -> Result<(), String> {
+    let (bind, port) = (args.network.bind().to_owned(), args.network.port);
+    let app = Rc::new(App::new(args)?);
 
     let mut base = EventBase::new().map_err(text)?;
     let server = Rc::new(Server::new(&base).map_err(text)?);
-    server
-        .listen((bind.as_str(), *port))
-        .map_err(|error| format!("cannot listen on {bind} port {port}: {}", cause(&error)))?;
-    server.fallback(move |request| {
-        access_log::watch(&request);
-        let response = site::answer(&folder, &request);
-        request.respond(response);
-    });
+    server.listen((bind.as_str(), port)).map_err(|error| {
+        let advice = error.io().map(|error| port::advice(&bind, port, error));
+        let (cause, advice) = (cause(&error), advice.unwrap_or_default());
+        format!("cannot listen on {bind} port {port}: {cause}{advice}")
+    })?;
+    server.fallback(move |request| app.take(request));
 
     let interrupt = end_on(&base, &server, libc::SIGINT);
     let terminate = end_on(&base, &server, libc::SIGTERM);

@@ -1,0 +1,6 @@
+//! What a prototype needs of a server that is not there yet.
+
+pub mod auth;
+pub mod canned;
+pub mod dress;
+pub mod echo;
