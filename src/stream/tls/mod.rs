@@ -59,6 +59,8 @@ mod sys;
 mod view;
 
 pub use open::{Role, wrap_ssl};
+#[cfg(feature = "http")]
+pub(crate) use sys::set_modes;
 pub use view::Tls;
 
 use super::{BufferEvent, Handler, Socket};

@@ -53,7 +53,7 @@ pub(super) fn least_version(ssl: &SslRef) -> c_long {
 /// What libevent relies on. It goes on with the next chunk of its output after a write that took
 /// a part only, so that there must be no such writes; and it waits for the socket, so that OpenSSL
 /// must not have read what it does not look at.
-pub(super) fn set_modes(ssl: &SslRef) {
+pub(crate) fn set_modes(ssl: &SslRef) {
     // SAFETY: alive; both are plain settings.
     unsafe {
         openssl_sys::SSL_ctrl(
