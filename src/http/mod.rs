@@ -42,9 +42,25 @@ mod exchange;
 mod incoming;
 mod received;
 
+mod conditional;
+mod content_error;
+#[cfg(feature = "cookies")]
+mod cookies;
+mod cors;
+mod etag;
+mod fields;
+mod form;
+mod forwarded;
 mod host;
+#[cfg(feature = "json")]
+mod json;
 mod limits;
 mod listener;
+#[cfg(feature = "multipart")]
+pub mod multipart;
+mod negotiation;
+mod proxy_protocol;
+mod ranges;
 mod request;
 mod response;
 mod routes;
@@ -53,11 +69,20 @@ mod server;
 mod target;
 mod wire;
 
+pub use conditional::Validators;
+pub use content_error::ContentError;
+pub use cors::Cors;
+pub use etag::ETag;
 pub use exchange::Sent;
+pub use form::Form;
+pub use forwarded::TrustedProxies;
 pub use incoming::{BodyError, Incoming};
 pub use limits::Limits;
+pub use negotiation::Coding;
 pub use request::Request;
 pub use response::{Body, Response};
 pub use server::{Server, ServerRef};
 
+#[cfg(feature = "cookies")]
+pub use ::cookie;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
