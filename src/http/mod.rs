@@ -42,6 +42,7 @@ mod exchange;
 mod incoming;
 mod received;
 
+mod attachment;
 mod conditional;
 mod content_error;
 #[cfg(feature = "cookies")]
@@ -60,6 +61,8 @@ mod listener;
 pub mod multipart;
 mod negotiation;
 mod proxy_protocol;
+#[cfg(test)]
+mod random_input;
 mod ranges;
 mod request;
 mod response;

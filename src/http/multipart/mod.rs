@@ -27,6 +27,7 @@
 mod limits;
 mod part;
 mod save;
+mod stream;
 
 pub use limits::Limits;
 pub use part::Part;
