@@ -45,6 +45,7 @@ pub(super) unsafe extern "C" fn on_request(req: *mut ffi::evhttp_request, arg: *
     // SAFETY: this is the generic callback, and `req` what it was given.
     let (exchange, received) = unsafe { (Exchange::begin(&root, req), Received::read(req)) };
     match received {
+        Ok(received) if !root.allows(&received.method) => exchange.refuse(501),
         Ok(received) => server.dispatch(exchange, received),
         Err(status) => exchange.refuse(status.as_u16()),
     }

@@ -3,7 +3,7 @@
 use super::ServerRef;
 use crate::error::{Error, Result};
 use crate::{ffi, time};
-use ::http::HeaderValue;
+use ::http::{HeaderValue, Method};
 use std::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::ptr;
@@ -39,6 +39,7 @@ bitflags::bitflags! {
 /// What C cannot be asked for, or keeps a pointer to.
 pub(super) struct Settings {
     timeout: Cell<Duration>,
+    methods: Cell<Methods>,
     content_type: RefCell<Option<CString>>,
 }
 
@@ -46,6 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             timeout: Cell::new(Duration::from_secs(50)),
+            methods: Cell::new(Methods::all()),
             content_type: RefCell::new(None),
         }
     }
@@ -57,6 +59,10 @@ impl ServerRef {
         self.set_max_headers_size(64 << 10);
         self.set_max_body_size(1 << 20);
         self.set_timeout(self.timeout());
+        if !self.from_c.get() {
+            use Methods as M;
+            self.set_allowed_methods(M::GET | M::POST | M::HEAD | M::PUT | M::DELETE);
+        }
     }
 
     /// The most bytes that the first line and the headers of a request may have together, for
@@ -123,10 +129,22 @@ impl ServerRef {
     /// HEAD, PUT and DELETE. The server that has the connection decides, not a virtual host.
     #[doc(alias = "evhttp_set_allowed_methods")]
     pub fn set_allowed_methods(&self, methods: Methods) {
+        self.settings.methods.set(methods);
+        // C answers HEAD with a page, which would be taken for the next answer. So it lets all
+        // through, but to callbacks of its own.
+        let for_c = match self.from_c.get() {
+            true => methods,
+            false => Methods::all(),
+        };
         self.with_raw(|raw| {
             // SAFETY: alive.
-            unsafe { ffi::evhttp_set_allowed_methods(raw, methods.bits() as _) }
+            unsafe { ffi::evhttp_set_allowed_methods(raw, for_c.bits() as _) }
         });
+    }
+
+    pub(super) fn allows(&self, method: &Method) -> bool {
+        let method = Methods::from_name(method.as_str());
+        method.is_some_and(|method| self.settings.methods.get().contains(method))
     }
 
     /// Whether a body that is too long is read to its end, and dropped, before it is answered 413:
