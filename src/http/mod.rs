@@ -38,6 +38,7 @@
 //! or doubled `Host`, header names and values that are none. evhttp has no TLS, HTTP/2 or
 //! protection from many slow clients: it is for prototypes and for behind a proxy.
 
+mod client;
 mod exchange;
 mod incoming;
 mod received;
@@ -72,6 +73,10 @@ mod server;
 mod target;
 mod wire;
 
+pub use client::{
+    Answer, Client, ClientError, ClientErrorKind, ClientOptions, ClientRequest, ClientTls, Pending,
+    Phase, PoolLimits, Proxy, Streaming, Timeouts, Upgraded, Upload,
+};
 pub use conditional::Validators;
 pub use content_error::ContentError;
 pub use cors::Cors;
