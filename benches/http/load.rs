@@ -1,6 +1,5 @@
 //! The load: connections that send a request, or several at once, wait for all that is answered, and
-//! send the next. A plain epoll loop, which polls and never sleeps: else the server would pay for
-//! waking it, more often the faster the server is.
+//! send the next. A plain epoll loop.
 
 use super::client::{Head, PATIENCE, STATUS, connect, get, reset_at_end};
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,6 +13,7 @@ pub struct Load {
     /// What is sent at once.
     requests: Vec<u8>,
     depth: usize,
+    polls: bool,
     /// Of one answer: all are as long.
     answer: usize,
     buffer: Vec<u8>,
@@ -45,6 +45,7 @@ impl Load {
             connections: Vec::new(),
             requests: get(path).repeat(depth).into_bytes(),
             depth,
+            polls: false,
             answer: answer_length(port, path),
             buffer: vec![0; 256 * 1024],
         };
@@ -59,6 +60,13 @@ impl Load {
             });
         }
         load
+    }
+
+    /// Polls from now on instead of sleeping: else the server pays for waking it, more often the
+    /// faster the server is.
+    pub fn polling(mut self) -> Load {
+        self.polls = true;
+        self
     }
 
     /// Asks on all connections until so much time has passed; once on each at least. Nothing is
@@ -140,9 +148,10 @@ impl Load {
     fn wait(&self, ready: &mut [libc::epoll_event]) -> usize {
         let (fd, room) = (self.epoll.as_raw_fd(), ready.len() as i32);
         let start = Instant::now();
+        let most = if self.polls { 0 } else { 1000 };
         loop {
             // SAFETY: there is room for so many events.
-            let count = unsafe { libc::epoll_wait(fd, ready.as_mut_ptr(), room, 0) };
+            let count = unsafe { libc::epoll_wait(fd, ready.as_mut_ptr(), room, most) };
             if count > 0 {
                 return count as usize;
             }

@@ -4,7 +4,7 @@
 //! - the cases to run, else all: `hello`, `large`, `pipelined`, `idle`, `file`, `upload`;
 //! - `--quick`: little of each, to see that it works;
 //! - `--rounds N`: runs of each server;
-//! - `count`: instructions and calls of the system per request of `hello` instead.
+//! - `count`: instructions and calls of the system per request instead, of the first three cases.
 //!
 //! CPU time is what the scheduler counted for the server's process, which has a core of its own;
 //! the load comes from this process on another core. All servers run in turn in each round, forward

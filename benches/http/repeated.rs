@@ -4,8 +4,8 @@
 use super::load::Load;
 use super::report::{Figure, Goal, print_heads, print_row};
 use super::servers::{C, HYPER, NGINX, OURS};
-use super::support::median;
 use super::support::process::{Program, Server};
+use super::support::{counted, median};
 use std::thread;
 use std::time::Duration;
 
@@ -98,9 +98,27 @@ impl Case {
         self.report(programs, &columns);
     }
 
+    /// What a request takes, counted instead of timed.
+    pub fn count(&self, programs: &[Program]) {
+        const ROUNDS: [usize; 2] = [10, 40];
+        let ask = |port, rounds| {
+            let mut load = Load::connect(port, self.path, self.connections, self.depth);
+            (0..rounds).map(|_| load.run(Duration::ZERO).answers).sum()
+        };
+        println!();
+        println!("{}", self.what);
+        println!("{:19}  instructions  calls of the system, per request", "");
+        for program in programs {
+            let instructions = counted::instructions(program, ROUNDS, &ask).unwrap_or(f64::NAN);
+            let calls = counted::calls(program, ROUNDS, &ask).unwrap_or_default();
+            println!("{:19}  {instructions:12.0}  {calls}", program.name);
+        }
+    }
+
     fn measure(&self, program: &Program, seconds: f64) -> Run {
         let server = Server::start(program);
-        let mut load = Load::connect(server.port, self.path, self.connections, self.depth);
+        let load = Load::connect(server.port, self.path, self.connections, self.depth);
+        let mut load = load.polling();
         load.run(WARM_UP);
         let cpu = || {
             // So that the server waits.
