@@ -8,7 +8,7 @@ use common::peers::peer;
 use common::{Bump, bounded, count};
 use http_client::{Client, ask, get, post, request, with_server};
 use libevent2::http::{
-    HeaderValue, Method, Request, Response, Server, StatusCode, Version, header,
+    HeaderValue, Listen, Method, Request, Response, Server, StatusCode, Version, header,
 };
 use libevent2::{Error, EventBase, Timer};
 use std::cell::RefCell;
@@ -415,15 +415,8 @@ fn what_cannot_be_listened_on_is_an_error() {
     );
     assert!(server.listen("no address").is_err());
     assert!(server.listen("192.0.2.1:0").is_err());
-    #[cfg(unix)]
-    {
-        use std::os::{fd::OwnedFd, unix::net::UnixListener};
-        let path = std::env::temp_dir().join(format!("libevent2-http-{}", std::process::id()));
-        let local = UnixListener::bind(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        // evhttp would end the process over the addresses of its peers.
-        assert!(server.listen_on(OwnedFd::from(local).into()).is_err());
-    }
+    let (connected, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert!(server.listen_by(Listen::socket(connected)).is_err());
     server.close();
     assert!(matches!(
         server.listen("127.0.0.1:0"),

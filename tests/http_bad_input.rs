@@ -38,9 +38,7 @@ fn a_malformed_request_is_answered_400() {
             "GARBAGE\r\n\r\n",
             "\0\u{1}\u{2}\r\n\r\n",
             "GET /\r\n\r\n",
-            "GET / HTTP/2.0\r\n\r\n",
-            "GET / HTTP/x\r\n\r\n",
-            "GET / FTP/1.1\r\n\r\n",
+            "GET / FTP/1.1\r\nHost: a\r\n\r\n",
             "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -72,7 +70,7 @@ fn what_a_proxy_could_read_otherwise_is_answered_400() {
             "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n",
             "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
             "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-            "Host: a\r\nTransfer-Encoding: identity, chunked\r\n",
+            "Host: a\r\nTransfer-Encoding: chunked, chunked\r\n",
             "Host: a\r\nTransfer-Encoding: xchunked\r\n",
             "Host: a\r\nTransfer-Encoding : chunked\r\n",
             "Host: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n",
@@ -92,12 +90,13 @@ fn what_a_proxy_could_read_otherwise_is_answered_400() {
             format!("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}"),
             400,
         );
-        // evhttp takes no body for HEAD: it would be the next request.
-        let head = "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 36\r\n\r\n";
+        // A body is a body, also behind HEAD, and not the next request.
+        let head = "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\n";
         let mut client = Client::new(addr);
         client.send(format!("{head}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(client.read_head().unwrap().status, 400);
-        assert!(client.is_closed());
+        assert_eq!(client.read_head().unwrap().status, 200);
+        client.send(request("GET /next", "\r\n"));
+        assert_eq!(client.read().unwrap().text(), "/next 0");
     });
 }
 
@@ -105,19 +104,16 @@ fn what_a_proxy_could_read_otherwise_is_answered_400() {
 fn what_is_not_known_is_answered_501_or_505() {
     let _bounded = bounded();
     with_server(echo, |addr| {
-        refused(addr, request("FOO /", "\r\n"), 501);
-        refused(addr, request("get /", "\r\n"), 501);
-        refused(addr, "GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505);
-        refused(addr, "GET / HTTP/-1.-1\r\nHost: a\r\n\r\n", 505);
-        // A later 1.x is answered as 1.1.
-        let mut client = Client::new(addr);
-        client.send("GET / HTTP/1.7\r\nHost: a\r\n\r\n");
-        assert_eq!(client.read().unwrap().status, 200);
-
-        // libevent keeps the connection open for what it takes for a tunnel.
-        let mut client = Client::new(addr);
-        client.send(request("CONNECT a:80", "\r\n"));
-        assert_eq!(client.read().unwrap().status, 501);
+        for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/9.9"] {
+            refused(addr, format!("GET / {version}\r\nHost: a\r\n\r\n"), 505);
+        }
+        for coding in ["identity, chunked", "gzip, chunked"] {
+            let more = format!("Transfer-Encoding: {coding}\r\n\r\n0\r\n\r\n");
+            refused(addr, request("POST /", &more), 501);
+        }
+        refused(addr, request("CONNECT a:80", "\r\n"), 501);
+        // Of methods there are more than anybody knows: they are the handler's matter.
+        assert_eq!(ask(addr, "BREW /", "\r\n").status, 200);
     });
 }
 
@@ -144,7 +140,7 @@ fn a_body_beyond_the_limit_is_answered_413() {
 }
 
 #[test]
-fn headers_beyond_the_limit_are_answered_400() {
+fn headers_beyond_the_limit_are_answered_414_or_431() {
     let _bounded = bounded();
     let setup = |server: &Server| {
         echo(server);
@@ -152,11 +148,11 @@ fn headers_beyond_the_limit_are_answered_400() {
     };
     with_server(setup, |addr| {
         let long = "x".repeat(1000);
-        refused(addr, request(&format!("GET /{long}"), "\r\n"), 400);
-        refused(addr, request("GET /", &format!("X: {long}\r\n\r\n")), 400);
-        refused(addr, request("GET /", &"X: y\r\n".repeat(300)), 400);
+        refused(addr, request(&format!("GET /{long}"), "\r\n"), 414);
+        refused(addr, request("GET /", &format!("X: {long}\r\n\r\n")), 431);
+        refused(addr, request("GET /", &"X: y\r\n".repeat(300)), 431);
         // The end never comes.
-        refused(addr, "x".repeat(2000), 400);
+        refused(addr, "x".repeat(2000), 414);
         assert_eq!(get(addr, &format!("/{}", &long[..500])).status, 200);
     });
 }
@@ -177,6 +173,9 @@ fn a_client_that_goes_silent_is_closed() {
             let before = Instant::now();
             let mut client = Client::new(addr);
             client.send(begun);
+            if !begun.is_empty() {
+                assert_eq!(client.read().unwrap().status, 408, "{begun}");
+            }
             assert!(client.is_closed());
             assert!(before.elapsed() >= Duration::from_millis(90));
         }

@@ -6,6 +6,8 @@
 //! callback gets and to which the owner dereferences. What all have in common is in
 //! [`EventCore`]. No callback ever runs inside the call that registered it.
 
+#[cfg(feature = "http")]
+mod alarm;
 mod common;
 mod core;
 mod fd;
@@ -17,6 +19,8 @@ mod timer;
 mod user;
 
 pub use self::core::{EventCore, Timeout};
+#[cfg(feature = "http")]
+pub(crate) use alarm::Alarm;
 pub use common::CommonTimeout;
 pub use fd::{Event, EventBuilder, EventRef, Interest, RawSocket, Ready, Source};
 pub use idle::{Idle, IdleRef};

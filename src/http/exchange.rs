@@ -1,36 +1,24 @@
-//! One request and its answer, as C sees them.
-//!
-//! The C request is ours from evhttp's generic callback until it is answered, and C's from then
-//! on. What can happen to it, by http.c:
-//!
-//! - the answer was written: `on_complete`, after which C frees the request;
-//! - the connection fails or the server is freed: evhttp_connection_free calls `on_connection_closed`
-//!   and then frees the requests that are left on the connection. One that was not answered in
-//!   full was taken off the connection when it failed (its connection is NULL then), and must be
-//!   freed by evhttp_send_reply_end.
-//!
-//! So exactly one of the two is called, once, and the request is never touched after it.
-//! Everything that a user looks at was copied before.
+//! One request and its answer.
 
-use super::response::{Content, Framed};
-use super::{Response, ServerRef, StatusCode};
-use crate::base::{Kind, Live};
-use crate::callback::{Outcome, retain};
-use crate::{ffi, time};
-use ::http::{HeaderMap, HeaderName};
-use std::cell::Cell;
-use std::ffi::{CString, c_void};
+use super::connection::Connection;
+use super::incoming::Inlet;
+use super::outgoing::{DrainHook, Outgoing};
+use super::response::{Content, Framing, Piece, write_head};
+use super::server::ServerRef;
+use super::wire::request::RequestHead;
+use super::wire::write;
+use super::{Response, StatusCode, responder};
+use crate::buffer::Buffer;
+use crate::callback::Outcome;
+use ::http::{HeaderMap, Method, Version};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::mem::ManuallyDrop;
-use std::net::TcpStream;
-use std::os::raw::c_short;
-use std::ptr;
 use std::rc::{Rc, Weak};
 
-/// How much of a file is read at once and waits to be sent: with the header of libevent's own,
-/// it fills one of its chunks.
-pub(super) const CHUNK: usize = (128 << 10) - 256;
+/// How much of a file is read at once and waits to be sent.
+const CHUNK: usize = 256 << 10;
 
 /// What became of an answer; see [`Request::on_sent`](super::Request::on_sent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,108 +33,151 @@ pub struct Sent {
 }
 
 pub(super) type SentHook = Box<dyn FnOnce(Sent) -> Outcome>;
+pub(super) type GoneHook = Box<dyn FnOnce() -> Outcome>;
 
-/// A hook that is to run, and what it is to be told.
-pub(super) type Finished = (SentHook, Sent);
+/// What runs from the loop when an exchange is over, or its client gone.
+pub(super) enum Finished {
+    Sent(SentHook, Sent),
+    Gone(GoneHook),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Stage {
+    /// Not answered yet.
+    Open,
+    /// Some of the answer is still to be made or read.
+    Answered,
+    /// The answer is in the output.
+    Given,
+    /// Sent, or lost.
+    Over,
+}
 
 pub(super) struct Exchange {
     me: Weak<Exchange>,
-    server: Rc<ServerRef>,
-    /// Null once C's part is over.
-    req: Cell<*mut ffi::evhttp_request>,
-    /// The keys in the server's list, which holds a count for C, and in the base's.
-    key: Cell<usize>,
-    object: Cell<usize>,
-    head: Cell<bool>,
+    connection: Rc<Connection>,
+    is_head: bool,
+    http_10: bool,
+    last: Cell<bool>,
+    stage: Cell<Stage>,
     status: Cell<Option<StatusCode>>,
-    /// Bytes of the body given to libevent.
+    /// Where in the connection's output the body begins, and how many bytes of it were given.
+    body_at: Cell<u64>,
     given: Cell<u64>,
-    file: Cell<Option<Rest>>,
-    hook: Cell<Option<SentHook>>,
+    /// What few have.
+    extra: RefCell<Option<Box<Extra>>>,
 }
 
-/// What is left to send of a file.
-struct Rest {
-    file: File,
-    at: u64,
-    left: u64,
+#[derive(Default)]
+struct Extra {
+    sent: Option<SentHook>,
+    gone: Option<GoneHook>,
+    inlet: Option<Rc<Inlet>>,
+    expects_continue: bool,
+    /// Its number among those that another thread answers.
+    deferred: Option<u64>,
+    pieces: VecDeque<Piece>,
+    /// The answer is made piece by piece, with this framing.
+    streamed: Option<Framing>,
+    drain: Option<(DrainHook, Outgoing)>,
 }
 
 impl Exchange {
-    /// Takes charge of a request.
-    ///
-    /// # Safety
-    /// Called from the generic callback of `server`'s evhttp, which was given `req`.
-    pub(super) unsafe fn begin(server: &Rc<ServerRef>, req: *mut ffi::evhttp_request) -> Rc<Self> {
-        let exchange = Rc::new_cyclic(|me| Exchange {
+    pub(super) fn begin(connection: Rc<Connection>, head: &RequestHead, last: bool) -> Rc<Self> {
+        connection.server.began();
+        Rc::new_cyclic(|me| Exchange {
             me: me.clone(),
-            server: Rc::clone(server),
-            req: Cell::new(req),
-            key: Cell::new(usize::MAX),
-            object: Cell::new(usize::MAX),
-            head: Cell::new(false),
+            connection,
+            is_head: head.method == Method::HEAD,
+            http_10: head.version == Version::HTTP_10,
+            last: Cell::new(last),
+            stage: Cell::new(Stage::Open),
             status: Cell::new(None),
+            body_at: Cell::new(0),
             given: Cell::new(0),
-            file: Cell::new(None),
-            hook: Cell::new(None),
-        });
-        let weak: Weak<dyn Live> = Rc::downgrade(&exchange) as Weak<dyn Live>;
-        let inner = server.handle().inner();
-        exchange.object.set(inner.add_object(weak));
-        exchange.key.set(server.add_exchange(Rc::clone(&exchange)));
-
-        let arg = exchange.arg();
-        let idle = time::timeval(server.limits().idle);
-        // SAFETY: `req` and its connection are alive. `arg` stays valid until `done`, which is
-        // called by the last of the callbacks set here; the server's list has a count until then.
-        unsafe {
-            exchange
-                .head
-                .set(ffi::evhttp_request_get_command(req) == ffi::EVHTTP_REQ_HEAD);
-            let connection = ffi::evhttp_request_get_connection(req);
-            ffi::evhttp_connection_set_closecb(connection, Some(on_connection_closed), arg);
-            ffi::evhttp_request_set_on_complete_cb(req, Some(on_complete), arg);
-            let stream = ffi::evhttp_connection_get_bufferevent(connection);
-            // Nothing is read until the answer is sent: its time is not the client's fault.
-            ffi::bufferevent_set_timeouts(stream, ptr::null(), &idle);
-        }
-        exchange
-    }
-
-    /// What C's data pointers are.
-    fn arg(&self) -> *mut c_void {
-        self.me.as_ptr().cast_mut().cast()
+            extra: RefCell::default(),
+        })
     }
 
     pub(super) fn server(&self) -> &ServerRef {
-        &self.server
+        &self.connection.server
     }
 
-    pub(super) fn is_answered(&self) -> bool {
-        self.status.get().is_some() || self.req.get().is_null()
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.connection
     }
+
+    /// Whether it is answered, or nobody is left to be.
+    pub(super) fn is_answered(&self) -> bool {
+        self.stage.get() > Stage::Open
+    }
+
+    pub(super) fn is_given(&self) -> bool {
+        self.stage.get() >= Stage::Given
+    }
+
+    /// Whether its connection ends with it.
+    pub(super) fn is_last(&self) -> bool {
+        self.last.get()
+    }
+
+    pub(super) fn set_last(&self) {
+        self.last.set(true);
+    }
+
+    fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
+        f(self.extra.borrow_mut().get_or_insert_default())
+    }
+
+    fn extra<R>(&self, f: impl FnOnce(&mut Extra) -> Option<R>) -> Option<R> {
+        self.extra.borrow_mut().as_deref_mut().and_then(f)
+    }
+
+    pub(super) fn set_inlet(&self, inlet: Option<Rc<Inlet>>, expects_continue: bool) {
+        self.with_extra(|extra| {
+            extra.inlet = inlet;
+            extra.expects_continue = expects_continue;
+        });
+    }
+
+    pub(super) fn inlet(&self) -> Option<Rc<Inlet>> {
+        self.extra(|extra| extra.inlet.clone())
+    }
+
+    /// Whether the client has to be told to go on, which is done once.
+    pub(super) fn take_expects_continue(&self) -> bool {
+        self.stage.get() == Stage::Open
+            && self.extra(|extra| Some(std::mem::take(&mut extra.expects_continue))) == Some(true)
+    }
+
+    pub(super) fn set_deferred(&self, number: u64) {
+        self.with_extra(|extra| extra.deferred = Some(number));
+    }
+
+    // --- hooks ------------------------------------------------------------------------------
 
     pub(super) fn on_sent(&self, hook: SentHook) {
-        if self.req.get().is_null() {
-            return self.server.finish(Some((hook, self.sent(0, false))));
+        if self.stage.get() == Stage::Over {
+            let finished = Finished::Sent(hook, self.sent(false));
+            return self.server().finish(Some(finished));
         }
-        drop(self.hook.replace(Some(hook)));
+        let old = self.with_extra(|extra| extra.sent.replace(hook));
+        drop(old);
     }
 
-    pub(super) fn is_client_gone(&self) -> bool {
-        let req = self.req.get();
-        if req.is_null() {
-            return true;
+    pub(super) fn on_disconnect(&self, hook: GoneHook) {
+        if self.connection.is_half_gone() {
+            return self.server().finish(Some(Finished::Gone(hook)));
         }
-        // SAFETY: alive and on a connection while `req` is not null.
-        let fd = unsafe {
-            let connection = ffi::evhttp_request_get_connection(req);
-            let stream = ffi::evhttp_connection_get_bufferevent(connection);
-            ffi::bufferevent_getfd(stream)
-        };
-        match borrow_socket(fd).peek(&mut [0]) {
-            Ok(seen) => seen == 0,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        let old = self.with_extra(|extra| extra.gone.replace(hook));
+        drop(old);
+    }
+
+    /// The client has closed its sending side at least.
+    pub(super) fn client_left(&self) {
+        let hook = self.extra(|extra| extra.gone.take());
+        if let Some(hook) = hook {
+            self.server().finish(Some(Finished::Gone(hook)));
         }
     }
 
@@ -154,188 +185,277 @@ impl Exchange {
 
     /// Answers, once; later calls and calls without a client do nothing.
     pub(super) fn respond(&self, response: Response) {
-        let req = self.req.get();
         if self.is_answered() {
             return;
         }
-        let Framed {
-            status,
-            headers,
-            content,
-        } = response.framed(self.head.get(), self.server.is_closing());
-        self.status.set(Some(status));
-        let reason = CString::new(status.canonical_reason().unwrap_or("Unknown"));
-        let reason = reason.unwrap_or_default();
-        let code = i32::from(status.as_u16());
-
-        let bytes: &[u8] = match &content {
-            Some(Content::Bytes(bytes)) => bytes,
-            Some(Content::Text(text)) => text.as_bytes(),
-            None | Some(Content::File { .. }) => b"",
-        };
-        self.given.set(bytes.len() as u64);
-        // SAFETY: not answered and not done, so `req` is alive, ours, and the first of its
-        // connection, as evhttp_send wants it. What is handed in is copied. None of these calls
-        // gets back to us: what they start is written by the loop.
-        let started = unsafe {
-            let output = ffi::evhttp_request_get_output_buffer(req);
-            let ok = add_headers(req, &headers)
-                && ffi::evbuffer_add(output, bytes.as_ptr().cast(), bytes.len()) == 0;
-            if ok && matches!(content, Some(Content::File { .. })) {
-                ffi::evhttp_send_reply_start(req, code, reason.as_ptr());
-            } else if ok {
-                ffi::evhttp_send_reply(req, code, reason.as_ptr(), ptr::null_mut());
-            }
-            self.stop_reading();
-            ok
-        };
-        if !started {
-            // Out of memory.
-            return self.abort();
+        self.stage.set(Stage::Answered);
+        let server = self.server();
+        let mut out = server.take_out();
+        let close = response.says_close();
+        let (response, framing) = response.framed(self.is_head);
+        self.write_head(&mut out, &response, close, framing);
+        let body = response.body.0;
+        if self.is_head || response.status.is_bodiless() {
+            self.connection.write(&out);
+            server.give_out(out);
+            self.body_at.set(self.connection.output().0);
+            return self.give();
         }
-        if let Some(Content::File { file, len }) = content {
-            let rest = Rest {
-                file,
-                at: 0,
-                left: len,
-            };
-            self.file.set(Some(rest));
-            self.send_more();
+        self.body_at
+            .set(self.connection.output().0 + out.len() as u64);
+        match body {
+            Content::Bytes(bytes) => self.give_bytes(out, bytes),
+            Content::Pieces(pieces) => {
+                self.connection.write(&out);
+                server.give_out(out);
+                self.with_extra(|extra| extra.pieces = pieces);
+                self.send_more();
+            }
         }
     }
 
-    /// Puts the next piece of the file behind what is being sent.
-    fn send_more(&self) {
-        let req = self.req.get();
-        let Some(mut rest) = self.file.take().filter(|_| !req.is_null()) else {
+    /// Head and body in one piece, when that is no more than a copy of a few bytes.
+    fn give_bytes(&self, mut out: Vec<u8>, bytes: std::borrow::Cow<'static, [u8]>) {
+        self.given.set(bytes.len() as u64);
+        if bytes.len() < 16 << 10 {
+            out.extend_from_slice(&bytes);
+            self.connection.write(&out);
+        } else {
+            self.connection.write(&out);
+            self.connection.write_shared(bytes);
+        }
+        self.server().give_out(out);
+        self.give();
+    }
+
+    fn write_head(
+        &self,
+        out: &mut Vec<u8>,
+        response: &Response,
+        asked: bool,
+        framing: Option<Framing>,
+    ) {
+        let server = self.server();
+        let unframed = framing == Some(Framing::UntilClose);
+        if asked || unframed || server.is_closing() {
+            self.set_last();
+        }
+        self.status.set(Some(response.status));
+        server.answered(response.status);
+        let connection = match self.last.get() {
+            true => Some("close"),
+            false => self.http_10.then_some("keep-alive"),
+        };
+        write_head(out, response, framing, server, connection);
+    }
+
+    /// All of the answer is in the output.
+    fn give(&self) {
+        if self.stage.get() != Stage::Answered {
+            return;
+        }
+        self.stage.set(Stage::Given);
+        if let Some(me) = self.me.upgrade() {
+            self.connection.given(&me);
+        }
+    }
+
+    /// Puts more of the answer behind what is being sent, when that was sent.
+    pub(super) fn send_more(&self) {
+        if self.stage.get() != Stage::Answered {
+            return;
+        }
+        if self.extra(|extra| extra.streamed).is_some() {
+            return self.drained();
+        }
+        loop {
+            let piece = self.extra(|extra| extra.pieces.pop_front());
+            match piece {
+                None => return self.give(),
+                Some(Piece::Bytes(bytes)) => {
+                    self.given.set(self.given.get() + bytes.len() as u64);
+                    self.connection.write_shared(bytes);
+                }
+                Some(Piece::File { file, at, left }) => {
+                    let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+                    let mut buffer = Buffer::new();
+                    let read =
+                        buffer.append_with(want, |space| read_at(&file, space, at).unwrap_or(0));
+                    let Ok(read @ 1..) = read else {
+                        // No byte before the end: the promised length cannot be kept.
+                        return self.connection.abort();
+                    };
+                    self.given.set(self.given.get() + read as u64);
+                    self.connection.write_buffer(&mut buffer);
+                    let left = left - read as u64;
+                    if left > 0 {
+                        let at = at + read as u64;
+                        let rest = Piece::File { file, at, left };
+                        self.with_extra(|extra| extra.pieces.push_front(rest));
+                    }
+                }
+            }
+            let more = self.extra(|extra| extra.pieces.front().map(|_| ()));
+            let full = self.connection.output().1 >= CHUNK as u64;
+            if self.connection.is_closed() || (full && more.is_some()) {
+                return;
+            }
+        }
+    }
+
+    // --- an answer that is made piece by piece ----------------------------------------------
+
+    /// Sends the head of an answer whose body follows.
+    pub(super) fn start(&self, response: Response) {
+        if self.is_answered() {
+            return;
+        }
+        self.stage.set(Stage::Answered);
+        let server = self.server();
+        let mut out = server.take_out();
+        let close = response.says_close();
+        let (response, framing) = response.framed_for_stream(self.http_10);
+        let bodiless = self.is_head || response.status.is_bodiless();
+        self.write_head(&mut out, &response, close, framing);
+        self.connection.write(&out);
+        server.give_out(out);
+        self.body_at.set(self.connection.output().0);
+        let framing = framing.unwrap_or(Framing::Length(0));
+        let framing = if bodiless {
+            Framing::Length(0)
+        } else {
+            framing
+        };
+        self.with_extra(|extra| extra.streamed = Some(framing));
+    }
+
+    /// Whether more of the body can be sent.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.stage.get() == Stage::Answered && !self.connection.is_closed()
+    }
+
+    /// Sends a piece of the body; false when it is more than there may be.
+    pub(super) fn send(&self, bytes: &[u8]) -> bool {
+        let framing = self.extra(|extra| extra.streamed);
+        let server = self.server();
+        match framing {
+            _ if bytes.is_empty() => return true,
+            Some(Framing::Chunked) => {
+                let mut out = server.take_out();
+                write::chunk_size(&mut out, bytes.len());
+                out.extend_from_slice(bytes);
+                out.extend_from_slice(b"\r\n");
+                self.connection.write(&out);
+                server.give_out(out);
+            }
+            Some(Framing::UntilClose) => self.connection.write(bytes),
+            Some(Framing::Length(left)) => {
+                // The answer to HEAD has the length, and no body.
+                if self.is_head {
+                    return true;
+                }
+                let Some(left) = left.checked_sub(bytes.len() as u64) else {
+                    return false;
+                };
+                self.with_extra(|extra| extra.streamed = Some(Framing::Length(left)));
+                self.connection.write(bytes);
+            }
+            None => return false,
+        }
+        self.given.set(self.given.get() + bytes.len() as u64);
+        true
+    }
+
+    pub(super) fn finish_stream(&self, trailers: Option<&HeaderMap>) {
+        if !self.is_streaming() {
+            return;
+        }
+        let extra = self.extra(|extra| Some((extra.streamed.take(), extra.drain.take())));
+        let Some((framing, drain)) = extra else {
             return;
         };
-        let mut chunk = self.server.take_chunk();
-        chunk.resize(usize::try_from(rest.left).unwrap_or(CHUNK).min(CHUNK), 0);
-        // No byte before the end means that the promised length cannot be kept.
-        let read = read_at(&rest.file, &mut chunk, rest.at).unwrap_or(0);
-        // SAFETY: `req` is alive and ours, as its file is not sent to the end. The bytes are
-        // copied; the buffer is empty between chunks, and C moves it into the connection's
-        // output, from where nothing calls us now.
-        let added = unsafe {
-            let buffer = ffi::evhttp_request_get_output_buffer(req);
-            let added = read > 0 && ffi::evbuffer_add(buffer, chunk.as_ptr().cast(), read) == 0;
-            if added {
-                let arg = self.arg();
-                ffi::evhttp_send_reply_chunk_with_cb(req, buffer, Some(on_drained), arg);
-                self.stop_reading();
+        match framing {
+            Some(Framing::Chunked) => {
+                let mut out = Vec::new();
+                write::last_chunk(&mut out, trailers);
+                self.connection.write(&out);
             }
-            added
+            Some(Framing::Length(1..)) => self.connection.abort(),
+            _ => {}
+        }
+        self.give();
+        self.server().handle().inner().guard(|| drop(drain));
+    }
+
+    /// Who makes the answer has gone without its end.
+    pub(super) fn abandon_stream(&self) {
+        if self.is_streaming() && self.extra(|extra| extra.streamed).is_some() {
+            self.connection.abort();
+        }
+    }
+
+    pub(super) fn set_drain(&self, hook: DrainHook, outgoing: Outgoing) {
+        let old = self.with_extra(|extra| extra.drain.replace((hook, outgoing)));
+        drop(old);
+    }
+
+    fn drained(&self) {
+        let Some((mut hook, outgoing)) = self.extra(|extra| extra.drain.take()) else {
+            return;
         };
-        self.server.give_chunk(chunk);
-        if !added {
-            return self.abort();
-        }
-        rest.at += read as u64;
-        rest.left -= read as u64;
-        self.given.set(rest.at);
-        if rest.left > 0 {
-            self.file.set(Some(rest));
-        } else {
-            // SAFETY: as above. The output is not empty, so that C only notes that this was all:
-            // the request is freed when it is written.
-            unsafe { ffi::evhttp_send_reply_end(req) };
-        }
-    }
-
-    /// C reads on while it sends, to hear of a client that closes; but then a client could fill
-    /// our memory, a half-closed one would lose its answer, and the time to read would run out
-    /// in a long download. A client that is gone is noticed when writing fails.
-    fn stop_reading(&self) {
-        if let Some(stream) = self.stream() {
-            // SAFETY: alive.
-            unsafe { ffi::bufferevent_disable(stream, ffi::EV_READ as c_short) };
-        }
-    }
-
-    /// Gives the connection up: C hears, from the loop, what it would of a client that is gone.
-    fn abort(&self) {
-        if let Some(stream) = self.stream() {
-            let gone = (ffi::BEV_EVENT_EOF | ffi::BEV_EVENT_READING) as c_short;
-            let deferred = ffi::BEV_TRIG_DEFER_CALLBACKS as i32;
-            // SAFETY: alive; deferred, so nothing is freed in this call.
-            unsafe { ffi::bufferevent_trigger_event(stream, gone, deferred) };
-        }
-    }
-
-    /// The connection's stream, while C's part is not over.
-    fn stream(&self) -> Option<*mut ffi::bufferevent> {
-        let req = self.req.get();
-        if req.is_null() {
-            return None;
-        }
-        // SAFETY: alive while not null; a connection is there until `done`.
-        unsafe {
-            let connection = ffi::evhttp_request_get_connection(req);
-            Some(ffi::evhttp_connection_get_bufferevent(connection))
+        self.server().handle().inner().guard(|| hook(&outgoing));
+        if self.is_streaming() {
+            let place = self.with_extra(|extra| {
+                let taken = extra.drain.is_some() || extra.streamed.is_none();
+                if taken {
+                    Some((hook, outgoing))
+                } else {
+                    extra.drain = Some((hook, outgoing));
+                    None
+                }
+            });
+            drop(place);
         }
     }
 
     // --- the end ----------------------------------------------------------------------------
 
-    fn sent(&self, unsent: u64, complete: bool) -> Sent {
+    fn sent(&self, complete: bool) -> Sent {
+        let (written, left) = self.connection.output();
+        let taken = (written - left).saturating_sub(self.body_at.get());
+        let given = self.given.get();
         Sent {
             status: self.status.get(),
-            body_bytes: self.given.get().saturating_sub(unsent),
+            body_bytes: if complete { given } else { taken.min(given) },
             complete,
         }
     }
 
-    /// C's part is over: nothing of C's is touched any more, and C calls no more.
-    fn done(&self, unsent: u64, complete: bool) {
-        self.req.set(ptr::null_mut());
-        drop(self.file.take());
-        let inner = self.server.handle().inner();
-        drop(inner.remove_object(self.object.replace(usize::MAX)));
-        let hook = self.hook.take();
-        self.server.remove_exchange(self.key.get());
-        let sent = self.sent(unsent, complete);
-        self.server.finish(hook.map(|hook| (hook, sent)));
+    /// It was sent, or cannot be any more.
+    pub(super) fn over(&self, complete: bool) {
+        if self.stage.replace(Stage::Over) == Stage::Over {
+            return;
+        }
+        let extra = self.extra.take();
+        let sent = self.sent(complete);
+        let finished = extra.map(|extra| {
+            let Extra {
+                sent: hook,
+                gone,
+                inlet,
+                deferred,
+                pieces,
+                drain,
+                ..
+            } = *extra;
+            drop(deferred.and_then(responder::forget));
+            let inner = self.server().handle().inner();
+            inner.guard(|| drop((gone, inlet, pieces, drain)));
+            hook.map(|hook| Finished::Sent(hook, sent))
+        });
+        self.server().ended();
+        self.server().finish(finished.flatten());
     }
-}
-
-impl Live for Exchange {
-    fn kind(&self) -> Kind {
-        Kind::HttpRequest
-    }
-
-    /// The base goes: the server, which goes too, frees the request.
-    fn close(&self) {
-        self.object.set(usize::MAX);
-    }
-
-    fn clear(&self) {}
-}
-
-/// Adds the headers; their names as most servers write them.
-///
-/// # Safety
-/// `req` is alive.
-unsafe fn add_headers(req: *mut ffi::evhttp_request, headers: &HeaderMap) -> bool {
-    // SAFETY: the caller's promise. The strings are copied; they hold no NUL, CR or LF: the types
-    // see to that.
-    unsafe {
-        let list = ffi::evhttp_request_get_output_headers(req);
-        headers.iter().all(|(name, value)| {
-            let name = CString::new(title_case(name)).unwrap_or_default();
-            let value = CString::new(value.as_bytes()).unwrap_or_default();
-            ffi::evhttp_add_header(list, name.as_ptr(), value.as_ptr()) == 0
-        })
-    }
-}
-
-fn title_case(name: &HeaderName) -> String {
-    let mut start = true;
-    let letters = name.as_str().chars().map(|c| {
-        let upper = std::mem::replace(&mut start, c == '-');
-        if upper { c.to_ascii_uppercase() } else { c }
-    });
-    letters.collect()
 }
 
 #[cfg(unix)]
@@ -343,87 +463,13 @@ fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, into, at)
 }
 
-#[cfg(windows)]
-fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, into, at)
+/// Whether an answer of this status has no body.
+pub(super) trait Bodiless {
+    fn is_bodiless(&self) -> bool;
 }
 
-/// The socket as one of std's, which does not close it.
-fn borrow_socket(fd: ffi::evutil_socket_t) -> ManuallyDrop<TcpStream> {
-    #[cfg(unix)]
-    use std::os::fd::FromRawFd;
-    #[cfg(windows)]
-    use std::os::windows::io::FromRawSocket;
-    // SAFETY: an open socket: its connection is alive. It is used by the caller's expression
-    // only, and never closed by this value.
-    unsafe {
-        #[cfg(unix)]
-        return ManuallyDrop::new(TcpStream::from_raw_fd(fd));
-        #[cfg(windows)]
-        return ManuallyDrop::new(TcpStream::from_raw_socket(fd as _));
-    }
-}
-
-/// The answer was sent; C frees the request when this returns, and goes on with the connection.
-unsafe extern "C" fn on_complete(req: *mut ffi::evhttp_request, arg: *mut c_void) {
-    // SAFETY: set by `begin`, and called once, before `done`.
-    let exchange = unsafe { retain::<Exchange>(arg) };
-    let idle = time::timeval(exchange.server.limits().idle);
-    // SAFETY: the request still knows its connection, which is alive. `arg` leaves C here.
-    unsafe {
-        let connection = ffi::evhttp_request_get_connection(req);
-        ffi::evhttp_connection_set_closecb(connection, None, ptr::null_mut());
-        let stream = ffi::evhttp_connection_get_bufferevent(connection);
-        ffi::bufferevent_set_timeouts(stream, &idle, &idle);
-    }
-    exchange
-        .server
-        .handle()
-        .inner()
-        .guard(|| exchange.done(0, true));
-}
-
-/// The connection is going down, and with it the request.
-unsafe extern "C" fn on_connection_closed(
-    connection: *mut ffi::evhttp_connection,
-    arg: *mut c_void,
-) {
-    // SAFETY: set by `begin`, taken back by `on_complete`, and called once: C frees the
-    // connection after it.
-    let exchange = unsafe { retain::<Exchange>(arg) };
-    let req = exchange.req.get();
-    // SAFETY: the connection's parts are freed after this call.
-    let unsent = unsafe {
-        let stream = ffi::evhttp_connection_get_bufferevent(connection);
-        ffi::evbuffer_get_length(ffi::bufferevent_get_output(stream))
-    };
-    exchange.server.handle().inner().guard(|| {
-        exchange.done(unsent as u64, false);
-    });
-    // SAFETY: not freed yet. Without a connection it was left to us, to be freed in this way;
-    // else C frees it next.
-    unsafe {
-        if ffi::evhttp_request_get_connection(req).is_null() {
-            ffi::evhttp_send_reply_end(req);
-        }
-    }
-}
-
-/// The output has become empty; C may say so more than once.
-unsafe extern "C" fn on_drained(connection: *mut ffi::evhttp_connection, arg: *mut c_void) {
-    // SAFETY: C calls this for the running answer only: evhttp_send_reply_end puts another
-    // callback in its place, and a connection that fails is freed. So the exchange is not done.
-    let exchange = unsafe { retain::<Exchange>(arg) };
-    // SAFETY: the connection is alive.
-    let waiting = unsafe {
-        let stream = ffi::evhttp_connection_get_bufferevent(connection);
-        ffi::evbuffer_get_length(ffi::bufferevent_get_output(stream))
-    };
-    if waiting == 0 {
-        exchange
-            .server
-            .handle()
-            .inner()
-            .guard(|| exchange.send_more());
+impl Bodiless for StatusCode {
+    fn is_bodiless(&self) -> bool {
+        self.is_informational() || matches!(self.as_u16(), 204 | 304)
     }
 }

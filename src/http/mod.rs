@@ -38,41 +38,46 @@
 //! or doubled `Host`, header names and values that are none. evhttp has no TLS, HTTP/2 or
 //! protection from many slow clients: it is for prototypes and for behind a proxy.
 
-mod client;
-mod exchange;
-mod incoming;
-mod received;
-
 mod attachment;
+mod client;
 mod conditional;
+mod connection;
 mod content_error;
 #[cfg(feature = "cookies")]
 mod cookies;
 mod cors;
 mod etag;
+mod exchange;
 mod fields;
 mod form;
 mod forwarded;
 mod host;
+mod hosts;
+mod incoming;
 #[cfg(feature = "json")]
 mod json;
 mod limits;
-mod listener;
+mod listen;
 #[cfg(feature = "multipart")]
 pub mod multipart;
 mod negotiation;
+mod outgoing;
 mod proxy_protocol;
 #[cfg(test)]
 mod random_input;
 mod ranges;
 mod request;
+mod responder;
 mod response;
 mod routes;
-mod screen;
 mod server;
+mod stats;
 mod target;
+mod watch;
 mod wire;
 
+#[cfg(feature = "cookies")]
+pub use ::cookie;
 pub use client::{
     Answer, Client, ClientError, ClientErrorKind, ClientOptions, ClientRequest, ClientTls, Pending,
     Phase, PoolLimits, Proxy, Streaming, Timeouts, Upgraded, Upload,
@@ -84,13 +89,19 @@ pub use etag::ETag;
 pub use exchange::Sent;
 pub use form::Form;
 pub use forwarded::TrustedProxies;
+pub use hosts::Host;
 pub use incoming::{BodyError, Incoming};
 pub use limits::Limits;
+pub use listen::Listen;
+#[cfg(any(feature = "openssl", feature = "rustls"))]
+pub use listen::TlsAcceptor;
 pub use negotiation::Coding;
+pub use outgoing::Outgoing;
 pub use request::Request;
+pub use responder::Responder;
 pub use response::{Body, Response};
+pub use routes::Route;
 pub use server::{Server, ServerRef};
+pub use stats::ServerStats;
 
-#[cfg(feature = "cookies")]
-pub use ::cookie;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};

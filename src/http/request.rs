@@ -1,14 +1,38 @@
+use super::connection::Connection;
 use super::exchange::{Exchange, Sent};
-use super::received::Received;
 use super::target;
+use super::wire::request::RequestHead;
 use super::{Body, Response, ServerRef};
+use super::{Incoming, Outgoing, Responder};
 use crate::LoopHandle;
 use crate::callback::CallbackResult;
 use ::http::{HeaderMap, Method, StatusCode, Version};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
+
+/// What came of a request.
+pub(super) struct Received {
+    head: RequestHead,
+    headers: OnceCell<HeaderMap>,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: Option<Box<HeaderMap>>,
+    peer: Option<SocketAddr>,
+}
+
+impl Received {
+    pub(super) fn new(head: RequestHead, connection: &Connection) -> Self {
+        Received {
+            head,
+            headers: OnceCell::new(),
+            body: Vec::new(),
+            trailers: None,
+            peer: connection.peer,
+        }
+    }
+}
 
 /// A request, and the duty to answer it.
 ///
@@ -40,7 +64,7 @@ impl Request {
     /// The method.
     #[doc(alias = "evhttp_request_get_command")]
     pub fn method(&self) -> &Method {
-        &self.received.method
+        &self.received.head.method
     }
 
     /// The path as the client sent it, percent escapes included, without the query; always
@@ -48,7 +72,7 @@ impl Request {
     #[doc(alias = "evhttp_request_get_uri")]
     #[doc(alias = "evhttp_request_get_evhttp_uri")]
     pub fn path(&self) -> &str {
-        &self.received.target.path
+        &self.received.head.target.path
     }
 
     /// The path with its percent escapes decoded, once. Any bytes may be in it: a `/` or `?`
@@ -60,7 +84,7 @@ impl Request {
 
     /// What follows the first `?`, not decoded; `None` without a `?`.
     pub fn query(&self) -> Option<&str> {
-        self.received.target.query.as_deref()
+        self.received.head.target.query.as_deref()
     }
 
     /// The query as a form sends it, decoded: `a=1&b=x+y` is `("a", "1"), ("b", "x y")`. What is
@@ -85,7 +109,8 @@ impl Request {
     #[doc(alias = "evhttp_request_get_input_headers")]
     #[doc(alias = "evhttp_find_header")]
     pub fn headers(&self) -> &HeaderMap {
-        &self.received.headers
+        let head = &self.received.head;
+        self.received.headers.get_or_init(|| head.headers())
     }
 
     /// The whole body; empty when there is none.
@@ -94,9 +119,14 @@ impl Request {
         &self.received.body
     }
 
+    /// What came behind a chunked body, if anything did.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.received.trailers.as_deref()
+    }
+
     /// HTTP/1.0 or HTTP/1.1.
     pub fn version(&self) -> Version {
-        self.received.version
+        self.received.head.version
     }
 
     /// The other end of the connection, which may be a proxy; `None` if the system did not say.
@@ -119,7 +149,15 @@ impl Request {
     /// Whether the client is known to be gone, so that there is nobody to answer: the connection
     /// broke, or the client closed it or its sending side.
     pub fn is_client_gone(&self) -> bool {
-        self.exchange.is_client_gone()
+        self.exchange.connection().is_half_gone()
+    }
+
+    /// Runs `hook` once, from the loop, when the client goes before its answer is sent: the
+    /// connection broke, or the client closed it or its sending side. What is answered after that
+    /// is still sent, as far as that is possible.
+    pub fn on_disconnect<O: CallbackResult>(&self, hook: impl FnOnce() -> O + 'static) {
+        let hook = Box::new(move || hook().outcome());
+        self.exchange.on_disconnect(hook);
     }
 
     /// Runs `hook` once, in a later turn of the loop, when the answer was sent or cannot be:
@@ -128,6 +166,45 @@ impl Request {
     pub fn on_sent<O: CallbackResult>(&self, hook: impl FnOnce(Sent) -> O + 'static) {
         self.exchange
             .on_sent(Box::new(move |sent| hook(sent).outcome()));
+    }
+
+    /// The body piece by piece, on a route that is [`streamed`](super::Route::streamed); `None`
+    /// when there is none, or when it was read already.
+    pub fn incoming(&self) -> Option<Incoming> {
+        self.exchange.inlet().map(Incoming::new)
+    }
+
+    /// Answers with a body that is made piece by piece. The body that `response` has is not sent.
+    /// With a `Content-Length` among its headers that is what has to be sent; without one it is
+    /// chunked, or ends with the connection for a client of HTTP/1.0.
+    ///
+    /// ```
+    /// # use libevent2::http::{Request, Response, StatusCode};
+    /// fn count(request: Request) {
+    ///     let out = request.start(Response::new(StatusCode::OK));
+    ///     let mut n = 0;
+    ///     // Called again each time when the client has taken what was sent.
+    ///     out.on_drain(move |out| {
+    ///         n += 1;
+    ///         match n {
+    ///             1..=1000 => out.send(format!("{n}\n")),
+    ///             _ => Ok(out.finish()),
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    #[doc(alias = "evhttp_send_reply_start")]
+    pub fn start(self, response: Response) -> Outgoing {
+        self.exchange.start(response);
+        Outgoing::new(Rc::clone(&self.exchange))
+    }
+
+    /// The duty to answer, for another thread.
+    ///
+    /// # Errors
+    /// [`Error::Closed`](crate::Error::Closed) when the base is gone.
+    pub fn into_responder(self) -> crate::Result<Responder> {
+        Responder::new(&self.exchange)
     }
 
     /// Answers. Sending goes on in the background.

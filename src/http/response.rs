@@ -1,9 +1,15 @@
+use super::exchange::Bodiless as _;
+use super::server::ServerRef;
+pub(super) use super::wire::framing::Framing;
+use super::wire::write;
 use ::http::header::{self, IntoHeaderName};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 /// An answer: status, headers and body.
 ///
@@ -21,20 +27,57 @@ use std::io;
 #[derive(Debug)]
 #[must_use = "it is sent by `Request::respond`"]
 pub struct Response {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Body,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
 }
 
 /// The body of a [`Response`]: bytes, text, or a file through [`Response::file`].
 ///
 /// Text is sent as `text/plain; charset=utf-8` unless the response names another type.
-pub struct Body(pub(super) Content);
+pub struct Body(pub(super) Content, Kind);
+
+/// What is said of a body that no header tells more about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bytes,
+    Text,
+}
 
 pub(super) enum Content {
     Bytes(Cow<'static, [u8]>),
-    Text(Cow<'static, str>),
-    File { file: File, len: u64 },
+    /// One after the other.
+    Pieces(VecDeque<Piece>),
+}
+
+/// A part of a body.
+pub(super) enum Piece {
+    Bytes(Cow<'static, [u8]>),
+    /// `left` bytes of a file, from `at`.
+    File {
+        file: Arc<File>,
+        at: u64,
+        left: u64,
+    },
+}
+
+impl Body {
+    fn bytes(bytes: Cow<'static, [u8]>) -> Self {
+        Body(Content::Bytes(bytes), Kind::Bytes)
+    }
+
+    fn text(text: Cow<'static, str>) -> Self {
+        let bytes = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Body(Content::Bytes(bytes), Kind::Text)
+    }
+
+    /// One part after the other.
+    pub(super) fn pieces(pieces: impl IntoIterator<Item = Piece>) -> Self {
+        Body(Content::Pieces(pieces.into_iter().collect()), Kind::Bytes)
+    }
 }
 
 impl Response {
@@ -43,7 +86,7 @@ impl Response {
         Response {
             status,
             headers: HeaderMap::new(),
-            body: Body(Content::Bytes(Cow::Borrowed(b""))),
+            body: Body::bytes(Cow::Borrowed(b"")),
         }
     }
 
@@ -81,9 +124,13 @@ impl Response {
             ));
         }
         let len = metadata.len();
-        let mut response = Response::new(StatusCode::OK);
-        response.body = Body(Content::File { file, len });
-        Ok(response)
+        let file = Arc::new(file);
+        let whole = Piece::File {
+            file,
+            at: 0,
+            left: len,
+        };
+        Ok(Response::new(StatusCode::OK).body(Body::pieces((len > 0).then_some(whole))))
     }
 
     /// A plain text page that says what the status means.
@@ -126,118 +173,153 @@ impl Response {
         &mut self.headers
     }
 
-    /// The answer as it goes onto the wire: exactly one framing header, and a body only where
-    /// one may be.
-    pub(super) fn framed(mut self, head: bool, close: bool) -> Framed {
-        if self.status.is_informational() {
+    /// The status that it will be sent with.
+    pub fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether the handler wants the connection to end with this answer.
+    pub(super) fn says_close(&self) -> bool {
+        let values = self.headers.get_all(header::CONNECTION);
+        values
+            .iter()
+            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+    }
+
+    /// The answer as it goes onto the wire, with the one header that says how its body ends:
+    /// none where there is no body.
+    pub(super) fn framed(self, head: bool) -> (Self, Option<Framing>) {
+        let (response, declared) = self.unframed();
+        if response.status.is_bodiless() {
+            return (response, None);
+        }
+        let length = match declared {
+            // The length of the body that a GET would have got.
+            Some(declared) if head && response.body.len() == 0 => declared,
+            _ => response.body.len(),
+        };
+        (response, Some(Framing::Length(length)))
+    }
+
+    /// As [`framed`](Self::framed), for a body that is made later.
+    pub(super) fn framed_for_stream(self, http_10: bool) -> (Self, Option<Framing>) {
+        let (response, declared) = self.unframed();
+        if response.status.is_bodiless() {
+            return (response, None);
+        }
+        let framing = match declared {
+            Some(length) => Framing::Length(length),
+            None if http_10 => Framing::UntilClose,
+            None => Framing::Chunked,
+        };
+        (response, Some(framing))
+    }
+
+    /// Takes out what says how the body ends.
+    fn unframed(mut self) -> (Self, Option<u64>) {
+        // One below 200 is no final answer.
+        if self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS {
             self = Response::page(StatusCode::INTERNAL_SERVER_ERROR);
         }
-        let Response {
-            status,
-            mut headers,
-            body: Body(content),
-        } = self;
-        headers.remove(header::TRANSFER_ENCODING);
-        let declared = headers.remove(header::CONTENT_LENGTH);
-        if matches!(content, Content::Text(_)) && !headers.contains_key(header::CONTENT_TYPE) {
+        if self.headers.is_empty() && self.body.1 == Kind::Bytes {
+            return (self, None);
+        }
+        self.headers.remove(header::TRANSFER_ENCODING);
+        let declared = self.headers.remove(header::CONTENT_LENGTH);
+        if self.body.1 == Kind::Text && !self.headers.contains_key(header::CONTENT_TYPE) {
             let text = HeaderValue::from_static("text/plain; charset=utf-8");
-            headers.insert(header::CONTENT_TYPE, text);
+            self.headers.insert(header::CONTENT_TYPE, text);
         }
-        if close {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if self.status != StatusCode::SWITCHING_PROTOCOLS {
+            self.headers.remove(header::CONNECTION);
         }
-        if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
-            return Framed {
-                status,
-                headers,
-                content: None,
-            };
-        }
-        let len = match declared {
-            // The length of the body that a GET would have got.
-            Some(declared) if head && content.len() == 0 => digits(&declared).unwrap_or(0),
-            _ => content.len(),
-        };
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-        Framed {
-            status,
-            headers,
-            content: (!head && content.len() > 0).then_some(content),
-        }
+        (self, declared.as_ref().and_then(digits))
     }
 }
 
-/// See [`Response::framed`].
-pub(super) struct Framed {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// What follows the headers.
-    pub(super) content: Option<Content>,
+/// Writes the head of an answer. `connection` is the value of that header, if there is to be one.
+pub(super) fn write_head(
+    out: &mut Vec<u8>,
+    response: &Response,
+    framing: Option<Framing>,
+    server: &ServerRef,
+    connection: Option<&str>,
+) {
+    write::status_line(out, response.status);
+    if !response.headers.contains_key(header::DATE) {
+        server.write_date(out);
+    }
+    write::headers(out, &response.headers);
+    if let Some(connection) = connection {
+        write::header_line(out, "Connection", connection.as_bytes());
+    }
+    if let Some(framing) = framing {
+        write::framing(out, framing);
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn digits(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
-impl Content {
+impl Body {
+    pub(super) fn len(&self) -> u64 {
+        match &self.0 {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
+        }
+    }
+}
+
+impl Piece {
     pub(super) fn len(&self) -> u64 {
         match self {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Text(text) => text.len() as u64,
-            Content::File { len, .. } => *len,
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::File { left, .. } => *left,
         }
     }
 }
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Body(Content::Bytes(bytes.into()))
+        Body::bytes(bytes.into())
     }
 }
 
 impl From<&'static [u8]> for Body {
     fn from(bytes: &'static [u8]) -> Self {
-        Body(Content::Bytes(bytes.into()))
+        Body::bytes(bytes.into())
     }
 }
 
 impl From<String> for Body {
     fn from(text: String) -> Self {
-        Body(Content::Text(text.into()))
+        Body::text(text.into())
     }
 }
 
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Self {
-        Body(Content::Text(text.into()))
+        Body::text(text.into())
     }
 }
 
 impl From<Cow<'static, str>> for Body {
     fn from(text: Cow<'static, str>) -> Self {
-        Body(Content::Text(text))
+        Body::text(text)
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.0 {
-            Content::Bytes(_) => "bytes",
-            Content::Text(_) => "text",
-            Content::File { .. } => "file",
-        };
-        write!(f, "Body({kind}, {} bytes)", self.0.len())
+        write!(f, "Body({} bytes)", self.len())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn length(framed: &Framed) -> Vec<&[u8]> {
-        let values = framed.headers.get_all(header::CONTENT_LENGTH);
-        values.iter().map(HeaderValue::as_bytes).collect()
-    }
 
     #[test]
     fn framing_is_ours_whatever_the_headers_say() {
@@ -249,31 +331,33 @@ mod tests {
             header::TRANSFER_ENCODING,
             HeaderValue::from_static("chunked"),
         );
-        let framed = response.framed(false, false);
-        assert_eq!(length(&framed), [b"5"]);
-        assert!(!framed.headers.contains_key(header::TRANSFER_ENCODING));
-        assert!(framed.content.is_some());
+        let (response, framing) = response.framed(false);
+        assert_eq!(framing, Some(Framing::Length(5)));
+        assert_eq!(response.headers.len(), 1);
+        assert!(response.headers.contains_key(header::CONTENT_TYPE));
     }
 
     #[test]
-    fn head_has_the_length_and_no_body() {
-        let framed = Response::text("12345").framed(true, true);
-        assert_eq!(length(&framed), [b"5"]);
-        assert!(framed.content.is_none());
-        assert_eq!(framed.headers[header::CONNECTION], "close");
-
+    fn head_has_the_length_that_get_would_have() {
+        let (_, framing) = Response::text("12345").framed(true);
+        assert_eq!(framing, Some(Framing::Length(5)));
         let declared = Response::new(StatusCode::OK)
             .header(header::CONTENT_LENGTH, HeaderValue::from_static("77"));
-        assert_eq!(length(&declared.framed(true, false)), [b"77"]);
+        assert_eq!(declared.framed(true).1, Some(Framing::Length(77)));
     }
 
     #[test]
     fn some_statuses_have_no_body_and_some_are_no_answer() {
-        let framed = Response::text("x")
-            .status(StatusCode::NO_CONTENT)
-            .framed(false, false);
-        assert!(framed.content.is_none() && length(&framed).is_empty());
-        let framed = Response::new(StatusCode::CONTINUE).framed(false, false);
-        assert_eq!(framed.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let none = Response::text("x").status(StatusCode::NO_CONTENT);
+        assert_eq!(none.framed(false).1, None);
+        let (response, _) = Response::new(StatusCode::CONTINUE).framed(false);
+        assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn a_body_without_a_length_is_chunked_where_it_can_be() {
+        let framing = |http_10| Response::text("").framed_for_stream(http_10).1;
+        assert_eq!(framing(false), Some(Framing::Chunked));
+        assert_eq!(framing(true), Some(Framing::UntilClose));
     }
 }

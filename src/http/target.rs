@@ -6,7 +6,9 @@ use std::borrow::Cow;
 /// A target split at its `?` before anything is decoded, so that an escaped `?` stays part of
 /// the path. ASCII throughout: bytes that the client did not escape are escaped here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
+    /// The host and port of an absolute target.
+    pub(super) authority: Option<String>,
     pub(super) path: String,
     pub(super) query: Option<String>,
 }
@@ -20,10 +22,11 @@ impl Target {
         {
             return None;
         }
-        let local = if raw == b"*" || raw.starts_with(b"/") {
-            raw
+        let (authority, local) = if raw == b"*" || raw.starts_with(b"/") {
+            (None, raw)
         } else {
-            after_authority(raw)?
+            let (authority, local) = split_authority(raw)?;
+            (Some(authority), local)
         };
         let (path, query) = match local.iter().position(|&byte| byte == b'?') {
             Some(at) => (&local[..at], Some(escape(&local[at + 1..]))),
@@ -31,6 +34,7 @@ impl Target {
         };
         let path = if path.is_empty() { b"/" } else { path };
         Some(Target {
+            authority,
             path: escape(path),
             query,
         })
@@ -49,8 +53,8 @@ impl Target {
     }
 }
 
-/// What follows `http://host:port`.
-fn after_authority(raw: &[u8]) -> Option<&[u8]> {
+/// The `host:port` of `http://host:port/path`, and what follows it.
+fn split_authority(raw: &[u8]) -> Option<(String, &[u8])> {
     let at = ["http://", "https://"].iter().find_map(|scheme| {
         let start = raw.get(..scheme.len())?;
         start
@@ -60,7 +64,8 @@ fn after_authority(raw: &[u8]) -> Option<&[u8]> {
     let rest = &raw[at..];
     let end = rest.iter().position(|&byte| byte == b'/' || byte == b'?');
     let (authority, local) = rest.split_at(end.unwrap_or(rest.len()));
-    valid_host(authority).then_some(local)
+    let valid = !authority.is_empty() && valid_host(authority);
+    valid.then(|| (String::from_utf8_lossy(authority).into_owned(), local))
 }
 
 fn escape(raw: &[u8]) -> String {

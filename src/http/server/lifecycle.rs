@@ -1,81 +1,119 @@
-//! What C calls on a server, and when its C object is made and freed.
+//! What a server does for its connections, and its end.
 
 use super::ServerRef;
 use crate::base::{Kind, Live};
-use crate::callback::retain;
-use crate::error::{Error, Result};
-use crate::ffi;
-use crate::http::exchange::{self, Exchange};
-use crate::http::received::Received;
-use crate::http::{HeaderValue, Request, Response, StatusCode, header};
-use std::ffi::c_void;
-use std::os::raw::c_short;
-use std::ptr;
+use crate::http::connection::{Connection, SCRATCH};
+use crate::http::exchange::Finished;
+use crate::http::response::{Content, Response, write_head};
+use crate::http::routes::{Endpoint, Found};
+use crate::http::watch::tick_length;
+use crate::http::wire::request::RequestHead;
+use crate::http::{Request, StatusCode};
 use std::rc::Rc;
-
-/// All that libevent knows: which of them a path has is for its handler to say.
-const METHODS: u32 = (ffi::EVHTTP_REQ_GET
-    | ffi::EVHTTP_REQ_POST
-    | ffi::EVHTTP_REQ_HEAD
-    | ffi::EVHTTP_REQ_PUT
-    | ffi::EVHTTP_REQ_DELETE
-    | ffi::EVHTTP_REQ_OPTIONS
-    | ffi::EVHTTP_REQ_TRACE
-    | ffi::EVHTTP_REQ_CONNECT
-    | ffi::EVHTTP_REQ_PATCH) as u32;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl ServerRef {
-    pub(super) fn create(&self, raw_base: *mut ffi::event_base) -> Result<()> {
-        // SAFETY: the base is alive.
-        let raw = unsafe { ffi::evhttp_new(raw_base) };
-        if raw.is_null() {
-            return Err(Error::Libevent { op: "evhttp_new" });
+    // --- connections ------------------------------------------------------------------------
+
+    pub(in crate::http) fn add(&self, connection: Rc<Connection>) -> usize {
+        self.counters.accepted.add();
+        let key = self.connections.borrow_mut().insert(connection);
+        if !self.ticking.replace(true) {
+            self.alarm(|alarms| alarms.tick.after(tick_length(&self.limits())));
         }
-        // SAFETY: alive and ours, without connections. A NULL content type is one that C does
-        // not add, nor point to.
-        unsafe {
-            ffi::evhttp_set_bevcb(raw, Some(new_stream), ptr::null_mut());
-            ffi::evhttp_set_allowed_methods(raw, METHODS as _);
-            ffi::evhttp_set_default_content_type(raw, ptr::null());
-            self.take_charge(raw_base, raw)
+        self.mind_limit();
+        key
+    }
+
+    /// The connection has ended.
+    pub(in crate::http) fn remove(&self, connection: &Connection) {
+        let (came, went) = connection.traffic();
+        self.counters
+            .bytes_in
+            .set(self.counters.bytes_in.get() + came);
+        self.counters
+            .bytes_out
+            .set(self.counters.bytes_out.get() + went);
+        let removed = self.connections.borrow_mut().try_remove(connection.key());
+        drop(removed);
+        self.mind_limit();
+        if self.is_closing() {
+            self.alarm(|alarms| alarms.settle.now());
         }
     }
 
-    /// Gets the requests that C has no callback of its own for.
-    ///
-    /// # Safety
-    /// `raw` is alive, on this base, and ours from now on, whatever this returns.
-    pub(super) unsafe fn take_charge(
+    /// Accepts while there may be more connections.
+    pub(super) fn mind_limit(&self) {
+        let full = self.connection_count() >= self.limits.get().connections;
+        for listener in self.listeners.borrow().iter() {
+            match full {
+                true => listener.disable(),
+                // It fails when the listener is closed.
+                false if !listener.is_enabled() => drop(listener.enable()),
+                false => {}
+            }
+        }
+    }
+
+    /// What `f` finds among the connections.
+    pub(in crate::http) fn with_connections<T>(
         &self,
-        raw_base: *mut ffi::event_base,
-        raw: *mut ffi::evhttp,
-    ) -> Result<()> {
-        self.raw.set(raw);
-        let arg = self.me.as_ptr().cast_mut().cast::<c_void>();
-        // SAFETY: the base is alive, and `arg` is valid until the server is freed, with which
-        // these go: until then its owner, the base or `hold` has a count on it.
-        let made = unsafe {
-            self.settle
-                .set(raw_base, on_settle, arg)
-                .and_then(|()| self.resume.set(raw_base, on_resume, arg))
-        };
-        match made {
-            // SAFETY: alive.
-            Ok(()) => unsafe { ffi::evhttp_set_gencb(raw, Some(on_request), arg) },
-            Err(_) => self.free(),
-        }
-        made
+        f: impl Fn(&Connection) -> Option<T>,
+    ) -> Vec<(Rc<Connection>, T)> {
+        let connections = self.connections.borrow();
+        let found = connections.iter().filter_map(|(_, connection)| {
+            f(connection).map(|value| (Rc::clone(connection), value))
+        });
+        found.collect()
     }
 
-    /// Finds the handler of a request, and runs it.
-    fn dispatch(&self, exchange: Rc<Exchange>, received: Received) {
-        let found = self.routes.borrow().find(&received.target);
-        let Some((handler, params)) = found else {
-            return exchange.respond(Response::page(StatusCode::NOT_FOUND));
-        };
-        let request = Request::new(exchange, received, params);
+    // --- time -------------------------------------------------------------------------------
+
+    pub(in crate::http) fn tick(&self) -> u32 {
+        self.ticks.get()
+    }
+
+    pub(in crate::http) fn next_tick(&self) -> u32 {
+        self.ticks.set(self.ticks.get().wrapping_add(1));
+        self.ticks.get()
+    }
+
+    pub(super) fn ticked(&self) {
+        self.look_around();
+        let goes_on = !self.connections.borrow().is_empty();
+        self.ticking.set(goes_on);
+        if goes_on {
+            self.alarm(|alarms| alarms.tick.after(tick_length(&self.limits())));
+        }
+    }
+
+    /// Writes the `Date` header, whose text is made once a second.
+    pub(in crate::http) fn write_date(&self, out: &mut Vec<u8>) {
+        let now = self.base.now();
+        let seconds = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.0 != seconds || date.1.is_empty() {
+            let text = httpdate::fmt_http_date(SystemTime::from(
+                UNIX_EPOCH + Duration::from_secs(seconds),
+            ));
+            *date = (seconds, format!("Date: {text}\r\n"));
+        }
+        out.extend_from_slice(date.1.as_bytes());
+    }
+
+    // --- requests ---------------------------------------------------------------------------
+
+    pub(in crate::http) fn find(&self, head: &RequestHead) -> Found {
+        self.hosts.find(head)
+    }
+
+    /// Runs the handler of a request.
+    pub(in crate::http) fn call(&self, endpoint: &Rc<Endpoint>, request: Request) {
         self.running.set(self.running.get() + 1);
-        self.base.inner().guard(|| match handler.try_borrow_mut() {
+        let inner = self.base.inner();
+        inner.guard(|| match endpoint.handler.try_borrow_mut() {
             Ok(mut handler) => handler(request),
             Err(_) => {
                 // A loop inside the handler.
@@ -83,64 +121,138 @@ impl ServerRef {
                 Ok(())
             }
         });
-        // It may have been replaced meanwhile.
-        self.base.inner().guard(|| drop(handler));
         self.running.set(self.running.get() - 1);
         if self.is_closing() {
-            self.settle.trigger();
+            self.alarm(|alarms| alarms.settle.now());
         }
     }
 
-    /// Does what must not be done under C's frames.
-    fn settle(&self) {
-        if self.running.get() > 0 {
-            return;
+    pub(in crate::http) fn began(&self) {
+        self.counters.requests.add();
+        self.counters
+            .in_flight
+            .set(self.counters.in_flight.get() + 1);
+    }
+
+    pub(in crate::http) fn ended(&self) {
+        let left = self.counters.in_flight.get().saturating_sub(1);
+        self.counters.in_flight.set(left);
+        if left == 0 && self.is_closing() {
+            self.alarm(|alarms| alarms.settle.now());
         }
+    }
+
+    pub(in crate::http) fn answered(&self, status: StatusCode) {
+        self.counters.answered(status);
+    }
+
+    pub(in crate::http) fn refused(&self) {
+        self.counters.refused.add();
+    }
+
+    pub(in crate::http) fn timed_out(&self) {
+        self.counters.timed_out.add();
+    }
+
+    /// Writes a page to a client that made no request; the connection ends with it.
+    pub(in crate::http) fn write_page(&self, connection: &Connection, page: Response) {
+        let mut out = self.take_out();
+        let (page, framing) = page.framed(false);
+        self.answered(page.status);
+        write_head(&mut out, &page, framing, self, Some("close"));
+        if let Content::Bytes(bytes) = &page.body.0 {
+            out.extend_from_slice(bytes);
+        }
+        connection.write(&out);
+        self.give_out(out);
+    }
+
+    /// A hook is to run from the loop.
+    pub(in crate::http) fn finish(&self, finished: Option<Finished>) {
+        if let Some(finished) = finished {
+            self.finished.borrow_mut().push(finished);
+            self.alarm(|alarms| alarms.settle.now());
+        }
+    }
+
+    // --- space ------------------------------------------------------------------------------
+
+    /// An empty vector to write in.
+    pub(in crate::http) fn take_out(&self) -> Vec<u8> {
+        self.out.take()
+    }
+
+    pub(in crate::http) fn give_out(&self, mut out: Vec<u8>) {
+        out.clear();
+        if out.capacity() <= SCRATCH {
+            self.out.set(out);
+        }
+    }
+
+    /// Room to look at input in: as much as a head may have.
+    pub(in crate::http) fn take_scratch(&self) -> Vec<u8> {
+        let scratch = self.scratch.take();
+        match scratch.is_empty() {
+            true => vec![0; SCRATCH.max(self.limits().header_bytes)],
+            false => scratch,
+        }
+    }
+
+    pub(in crate::http) fn give_scratch(&self, scratch: Vec<u8>) {
+        self.scratch.set(scratch);
+    }
+
+    // --- the end ----------------------------------------------------------------------------
+
+    /// Does what must not be done in the middle of something else.
+    pub(super) fn settle(&self) {
         loop {
             let finished = self.finished.take();
             if finished.is_empty() {
                 break;
             }
-            for (hook, sent) in finished {
-                self.base.inner().guard(|| hook(sent));
+            for hook in finished {
+                self.base.inner().guard(|| match hook {
+                    Finished::Sent(hook, sent) => hook(sent),
+                    Finished::Gone(hook) => hook(),
+                });
             }
         }
-        let base_gone = self.hold.take();
-        let idle = base_gone.is_some() || self.exchanges.borrow().is_empty();
+        let idle = self.in_flight() == 0 && self.running.get() == 0;
         if self.is_closing() && idle && !self.is_closed() {
+            let left = self.with_connections(|_| Some(()));
+            for (connection, ()) in left {
+                connection.finish();
+            }
+        }
+        if self.is_closing() && !self.is_closed() && self.connections.borrow().is_empty() {
             self.free();
-            let hook = self.on_closed.take().filter(|_| base_gone.is_none());
-            if let Some(hook) = hook {
+            if let Some(hook) = self.on_closed.take() {
                 self.base.inner().guard(|| hook(&self.base));
             }
         }
-        drop(base_gone);
     }
 
-    /// Frees the C server; not under its callbacks.
-    fn free(&self) {
-        let raw = self.let_go();
-        if !raw.is_null() {
-            // SAFETY: ours, alive, freed once, with its listeners and connections; no frame of
-            // its callbacks is below us. Exchanges hear of it, and touch C no more.
-            unsafe { ffi::evhttp_free(raw) };
+    /// Breaks off everything.
+    pub(super) fn close_now(&self) {
+        let all = self.with_connections(|_| Some(()));
+        for (connection, ()) in all {
+            connection.abort();
         }
-        self.forget();
     }
 
-    /// Ends all but the C server, which it returns.
-    pub(super) fn let_go(&self) -> *mut ffi::evhttp {
+    /// Drops all that it has.
+    fn free(&self) {
         self.closing.set(true);
-        self.settle.free();
-        self.resume.free();
-        self.raw.replace(ptr::null_mut())
-    }
-
-    /// Drops what was the user's, when C knows this server no more.
-    pub(super) fn forget(&self) {
-        drop(self.sockets.take());
+        self.closed.set(true);
+        self.alarm(|alarms| {
+            alarms.settle.free();
+            alarms.tick.free();
+            alarms.deadline.free();
+        });
+        drop(self.listeners.take());
         let inner = self.base.inner();
-        let left = (self.routes.take(), self.finished.take());
+        let left = (self.hosts.take(), self.finished.take());
         inner.guard(|| drop(left));
         drop(inner.remove_object(self.key.replace(usize::MAX)));
     }
@@ -151,74 +263,17 @@ impl Live for ServerRef {
         Kind::HttpServer
     }
 
-    /// The base goes. In a handler, which is so only on a base that C owns and runs, the loop
-    /// has to come back first.
+    /// The base goes, and with it the connections.
     fn close(&self) {
         self.key.set(usize::MAX);
         if self.is_closed() {
             return;
         }
-        if self.running.get() > 0 {
-            self.hold.set(self.me.upgrade());
-            ServerRef::close(self);
-            self.settle.trigger();
-        } else {
-            self.free();
-            drop(self.on_closed.take());
-        }
+        self.closing.set(true);
+        self.close_now();
+        self.free();
+        drop(self.on_closed.take());
     }
 
     fn clear(&self) {}
-}
-
-/// A request is complete, or is not going to be.
-unsafe extern "C" fn on_request(req: *mut ffi::evhttp_request, arg: *mut c_void) {
-    // SAFETY: C calls until evhttp_free.
-    let server = unsafe { retain::<ServerRef>(arg) };
-    let inner = server.base.inner();
-    inner.count_callback();
-    if inner.open().is_err() {
-        // SAFETY: alive, and not answered.
-        return unsafe { ffi::evhttp_send_error(req, 503, ptr::null()) };
-    }
-    // SAFETY: this is the generic callback, and `req` what it was given.
-    let (exchange, received) = unsafe { (Exchange::begin(&server, req), Received::read(req)) };
-    match received {
-        Ok(received) => server.dispatch(exchange, received),
-        Err(status) => {
-            let close = HeaderValue::from_static("close");
-            exchange.respond(Response::page(status).header(header::CONNECTION, close));
-        }
-    }
-}
-
-/// Makes the stream of a new connection.
-unsafe extern "C" fn new_stream(
-    base: *mut ffi::event_base,
-    _: *mut c_void,
-) -> *mut ffi::bufferevent {
-    // SAFETY: C hands in its live base, and takes the stream over. Like the one that it would
-    // make, it leaves closing the descriptor to evhttp.
-    unsafe {
-        let stream = ffi::bufferevent_socket_new(base, -1, 0);
-        if !stream.is_null() {
-            ffi::bufferevent_set_max_single_write(stream, exchange::CHUNK);
-        }
-        stream
-    }
-}
-
-unsafe extern "C" fn on_settle(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
-    // SAFETY: this event is freed with the server.
-    let server = unsafe { retain::<ServerRef>(arg) };
-    server.settle();
-}
-
-unsafe extern "C" fn on_resume(_: ffi::evutil_socket_t, _: c_short, arg: *mut c_void) {
-    // SAFETY: this event is freed with the server, which is alive therefore.
-    let server = unsafe { retain::<ServerRef>(arg) };
-    for socket in server.sockets.borrow().iter() {
-        // SAFETY: as above. Nothing is called back: accepting is left to the loop.
-        unsafe { socket.resume() };
-    }
 }

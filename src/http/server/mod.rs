@@ -1,22 +1,24 @@
-mod foreign;
 mod lifecycle;
 
-use super::exchange::{Exchange, Finished};
-use super::listener::{self, Socket};
-use super::routes::{Handler, Routes};
-use super::{Limits, Request};
+use super::connection::Connection;
+use super::exchange::Finished;
+use super::hosts::Hosts;
+use super::routes::Route;
+use super::stats::{Counters, ServerStats};
+use super::{Limits, Listen, Request};
+use crate::LoopHandle;
 use crate::base::Live;
 use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
-use crate::event::InternalEvent;
-use crate::{LoopHandle, ffi, time};
+use crate::event::Alarm;
+use crate::listener::{Address, Listener};
 use slab::Slab;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::ops::Deref;
-use std::ptr;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 /// An HTTP server, and the one owner of it. See the [module](super) for an example.
 ///
@@ -24,7 +26,6 @@ use std::rc::{Rc, Weak};
 /// are being made or sent are finished. [`detach`](Self::detach) leaves it to the base.
 #[must_use = "dropping it closes the server; `detach` gives it to the base"]
 #[doc(alias = "evhttp")]
-#[doc(alias = "evhttp_free")]
 pub struct Server(Rc<ServerRef>);
 
 /// A server as everybody but its owner sees it: [`Server`] dereferences to it, and a
@@ -32,28 +33,33 @@ pub struct Server(Rc<ServerRef>);
 pub struct ServerRef {
     me: Weak<ServerRef>,
     base: LoopHandle,
-    /// Null when closed.
-    raw: Cell<*mut ffi::evhttp>,
     key: Cell<usize>,
     detached: Cell<bool>,
-    /// C made the evhttp, and perhaps listening sockets that are not in `sockets`.
-    from_c: Cell<bool>,
     limits: Cell<Limits>,
     closing: Cell<bool>,
-    /// How many handlers run now, on top of C's frames.
+    closed: Cell<bool>,
+    hosts: Hosts,
+    listeners: RefCell<Vec<Listener>>,
+    connections: RefCell<Slab<Rc<Connection>>>,
+    /// How many handlers run now.
     running: Cell<usize>,
-    routes: RefCell<Routes>,
-    sockets: RefCell<Vec<Socket>>,
-    exchanges: RefCell<Slab<Rc<Exchange>>>,
     finished: RefCell<Vec<Finished>>,
     on_closed: Cell<Option<ClosedHook>>,
-    /// What is not done under C's frames: hooks, and freeing the evhttp.
-    settle: InternalEvent,
-    resume: InternalEvent,
-    /// The server itself, while it is freed from the loop though its base object is gone.
-    hold: Cell<Option<Rc<ServerRef>>>,
-    /// Where a piece of a file is read into, between two reads.
-    chunk: Cell<Vec<u8>>,
+    counters: Counters,
+    /// What is done from the loop, and what is done now and then.
+    alarms: OnceCell<Alarms>,
+    ticks: Cell<u32>,
+    ticking: Cell<bool>,
+    /// Where heads are written, input is looked at, and the date of this second.
+    out: Cell<Vec<u8>>,
+    scratch: Cell<Vec<u8>>,
+    date: RefCell<(u64, String)>,
+}
+
+struct Alarms {
+    settle: Alarm,
+    tick: Alarm,
+    deadline: Alarm,
 }
 
 type ClosedHook = Box<dyn FnOnce(&LoopHandle) -> Outcome>;
@@ -65,41 +71,45 @@ impl Server {
     /// [`Error::Closed`] when the base is gone, [`Error::Libevent`] when memory is short.
     #[doc(alias = "evhttp_new")]
     pub fn new(base: &LoopHandle) -> Result<Self> {
-        let server = Self::on(base);
-        server.create(base.inner().open()?)?;
-        Ok(Self::register(server))
-    }
-
-    /// A server without its C part.
-    fn on(base: &LoopHandle) -> Rc<ServerRef> {
-        Rc::new_cyclic(|me| ServerRef {
+        let server = Rc::new_cyclic(|me| ServerRef {
             me: me.clone(),
             base: base.clone(),
-            raw: Cell::new(ptr::null_mut()),
             key: Cell::new(usize::MAX),
             detached: Cell::new(false),
-            from_c: Cell::new(false),
             limits: Cell::new(Limits::new()),
             closing: Cell::new(false),
+            closed: Cell::new(false),
+            hosts: Hosts::default(),
+            listeners: RefCell::default(),
+            connections: RefCell::default(),
             running: Cell::new(0),
-            routes: RefCell::default(),
-            sockets: RefCell::default(),
-            exchanges: RefCell::default(),
             finished: RefCell::default(),
             on_closed: Cell::new(None),
-            settle: InternalEvent::unset(),
-            resume: InternalEvent::unset(),
-            hold: Cell::new(None),
-            chunk: Cell::default(),
-        })
-    }
-
-    fn register(server: Rc<ServerRef>) -> Self {
-        server.set_limits(Limits::new());
-        let inner = server.base.inner();
+            counters: Counters::default(),
+            alarms: OnceCell::new(),
+            ticks: Cell::new(0),
+            ticking: Cell::new(false),
+            out: Cell::default(),
+            scratch: Cell::default(),
+            date: RefCell::default(),
+        });
+        let alarm = |call: fn(&ServerRef)| {
+            let me = server.me.clone();
+            Alarm::new(base, move || {
+                if let Some(server) = me.upgrade() {
+                    call(&server);
+                }
+            })
+        };
+        let alarms = Alarms {
+            settle: alarm(ServerRef::settle)?,
+            tick: alarm(ServerRef::ticked)?,
+            deadline: alarm(ServerRef::close_now)?,
+        };
+        let _ = server.alarms.set(alarms);
         let weak: Weak<dyn Live> = Rc::downgrade(&server) as Weak<dyn Live>;
-        server.key.set(inner.add_object(weak));
-        Server(server)
+        server.key.set(base.inner().add_object(weak));
+        Ok(Server(server))
     }
 
     /// A server that listens; port 0 picks a free one, see [`local_addrs`](ServerRef::local_addrs).
@@ -145,125 +155,94 @@ impl ServerRef {
         &self.base
     }
 
-    /// The C server, for calls of `ffi`; NULL when it is closed.
-    pub fn as_ptr(&self) -> *mut ffi::evhttp {
-        self.raw.get()
-    }
-
     // --- listening --------------------------------------------------------------------------
 
     /// Listens on the first of the addresses that can be had; port 0 picks a free one. A server
-    /// may listen on several.
-    ///
-    /// When the system is short of descriptors, it pauses for a tenth of a second at a time and
-    /// clients wait.
+    /// may listen on several; more ways to listen has [`listen_by`](Self::listen_by).
     ///
     /// # Errors
     /// [`Error::Os`] when the address is none or cannot be had, [`Error::Closed`] when the
     /// server is.
     #[doc(alias = "evhttp_bind_socket_with_handle")]
     pub fn listen(&self, addr: impl ToSocketAddrs) -> Result<()> {
-        let mut last = Error::invalid("address", "there is none");
-        let addrs = addr.to_socket_addrs().map_err(|source| Error::Os {
-            op: "looking up the address".to_owned(),
-            source,
-        })?;
-        for addr in addrs {
-            match TcpListener::bind(addr) {
-                Ok(socket) => return self.listen_on(socket),
-                Err(source) => {
-                    let op = format!("listening on {addr}");
-                    last = Error::Os { op, source };
-                }
-            }
-        }
-        Err(last)
+        self.listen_by(Listen::tcp(addr)?)
     }
 
     /// Listens on a socket that is listening already.
     ///
     /// # Errors
-    /// [`Error::Os`] when it is no socket of the Internet, [`Error::Closed`] when the server is.
+    /// [`Error::Invalid`] when it is not listening, [`Error::Closed`] when the server is closed.
     #[doc(alias = "evhttp_accept_socket")]
     #[doc(alias = "evhttp_accept_socket_with_handle")]
-    #[doc(alias = "evhttp_bind_listener")]
     pub fn listen_on(&self, socket: TcpListener) -> Result<()> {
+        self.listen_by(Listen::socket(socket))
+    }
+
+    /// The addresses of the Internet that it listens on, with the ports that were picked.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        let places = self.places();
+        places.iter().filter_map(Address::ip).collect()
+    }
+
+    /// All places that it listens at, also those that are no address of the Internet.
+    #[doc(alias = "evhttp_foreach_bound_socket")]
+    pub fn places(&self) -> Vec<Address> {
+        let listeners = self.listeners.borrow();
+        listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+
+    pub(super) fn add_listener(&self, listener: Listener) {
+        self.listeners.borrow_mut().push(listener);
+    }
+
+    pub(super) fn counted(&self) -> Result<Rc<ServerRef>> {
         let closed = Error::Closed {
             what: "http server",
         };
-        let raw_base = self.base.inner().open()?;
-        let Some(me) = self.me.upgrade().filter(|_| !self.is_closing()) else {
-            return Err(closed);
-        };
-        // SAFETY: both are alive: the server is not closing.
-        let socket = unsafe { Socket::new(raw_base, self.raw.get(), &me, socket)? };
-        self.sockets.borrow_mut().push(socket);
-        Ok(())
-    }
-
-    /// The addresses that it listens on, with the ports that were picked.
-    #[doc(alias = "evhttp_bound_socket_get_fd")]
-    #[doc(alias = "evhttp_foreach_bound_socket")]
-    pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        let sockets = self.sockets.borrow();
-        sockets.iter().map(|socket| socket.addr).collect()
-    }
-
-    pub(super) fn pause(&self) {
-        self.resume.trigger_after(listener::PAUSE);
+        self.me
+            .upgrade()
+            .filter(|_| !self.is_closing())
+            .ok_or(closed)
     }
 
     // --- settings ---------------------------------------------------------------------------
 
-    /// Sets what clients may take, for connections made from now on.
+    /// Sets what clients may take, from now on.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.set(limits);
-        let raw = self.raw.get();
-        if raw.is_null() {
-            return;
-        }
-        let header_bytes = isize::try_from(limits.header_bytes).unwrap_or(isize::MAX);
-        let body_bytes = isize::try_from(limits.body_bytes).unwrap_or(isize::MAX);
-        // SAFETY: alive; the timeval is copied.
-        unsafe {
-            ffi::evhttp_set_max_headers_size(raw, header_bytes as _);
-            ffi::evhttp_set_max_body_size(raw, body_bytes as _);
-            ffi::evhttp_set_timeout_tv(raw, &time::timeval(limits.idle));
-        }
+        self.scratch.take();
+        self.mind_limit();
     }
 
     /// What clients may take.
+    #[inline]
     pub fn limits(&self) -> Limits {
         self.limits.get()
     }
 
-    /// Gives the requests for a path to `handler`, in the place of the handler that this pattern
-    /// may have had, also from inside that one.
-    ///
-    /// In a pattern `{name}` stands for one segment of a path and `{*name}` for all that is left;
-    /// see [`Request::param`]. `{{` and `}}` stand for braces. Paths are compared decoded, except
-    /// that an escaped `/` does not end a segment; exact segments win over names. A handler gets
-    /// requests of all methods.
+    /// Gives the requests for a path, or for a method and a path, to `handler`, in the place of
+    /// the handler that this pattern may have had, also from inside that one. See [`Route`] for
+    /// patterns and for what a route may have of its own.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a pattern that is none, or that conflicts with another one.
+    /// [`Error::Invalid`] for a pattern that is none, or that conflicts with another one: two
+    /// patterns may not name the same place of a path differently.
     #[doc(alias = "evhttp_set_cb")]
     pub fn route<O: CallbackResult + 'static>(
         &self,
-        pattern: &str,
+        route: impl Into<Route>,
         handler: impl FnMut(Request) -> O + 'static,
     ) -> Result<()> {
-        let handler = boxed(handler);
-        let old = self.routes.borrow_mut().insert(pattern, handler)?;
-        drop(old);
-        Ok(())
+        self.hosts.default.route(route, handler)
     }
 
     /// Forgets the handler of a pattern, also from inside it; whether there was one.
     #[doc(alias = "evhttp_del_cb")]
     pub fn remove_route(&self, pattern: &str) -> bool {
-        let old = self.routes.borrow_mut().remove(pattern);
-        old.is_some()
+        self.hosts.default.remove_route(pattern)
     }
 
     /// Gives the requests for which there is no route to `handler`; without one they are
@@ -273,39 +252,81 @@ impl ServerRef {
         &self,
         handler: impl FnMut(Request) -> O + 'static,
     ) {
-        let handler = boxed(handler);
-        let old = self.routes.borrow_mut().set_fallback(handler);
-        drop(old);
+        self.hosts.default.fallback(handler);
+    }
+
+    /// As [`fallback`](Self::fallback), with what the route says of bodies; its pattern does not
+    /// count.
+    pub fn fallback_by<O: CallbackResult + 'static>(
+        &self,
+        route: Route,
+        handler: impl FnMut(Request) -> O + 'static,
+    ) {
+        self.hosts.default.fallback_by(route, handler);
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    // --- what it does -----------------------------------------------------------------------
+
+    /// How many requests are being answered: begun, and their answers not sent to the end.
+    pub fn in_flight(&self) -> usize {
+        self.counters.in_flight.get()
+    }
+
+    /// How many connections are open.
+    #[doc(alias = "evhttp_get_connection_count")]
+    pub fn connection_count(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    /// What it has done, and what it does now.
+    pub fn stats(&self) -> ServerStats {
+        let counters = &self.counters;
+        let (mut bytes_in, mut bytes_out) = (counters.bytes_in.get(), counters.bytes_out.get());
+        for (_, connection) in self.connections.borrow().iter() {
+            let (came, went) = connection.traffic();
+            bytes_in += came;
+            bytes_out += went;
+        }
+        ServerStats {
+            connections: self.connection_count(),
+            accepted: counters.accepted.get(),
+            in_flight: self.in_flight(),
+            requests: counters.requests.get(),
+            answers: std::array::from_fn(|class| counters.answers[class].get()),
+            refused: counters.refused.get(),
+            timed_out: counters.timed_out.get(),
+            bytes_in,
+            bytes_out,
+        }
     }
 
     // --- the end ----------------------------------------------------------------------------
 
-    /// How many requests are being answered: handed to a handler, and their answers not sent to
-    /// the end.
-    pub fn in_flight(&self) -> usize {
-        self.exchanges.borrow().len()
-    }
-
     /// Ends the server, also from inside a handler: it stops accepting at once, finishes the
     /// answers that are in flight, however long that takes, and then closes all connections.
     /// Closing twice is fine.
-    #[doc(alias = "evhttp_del_accept_socket")]
+    #[doc(alias = "evhttp_free")]
     pub fn close(&self) {
         if self.closing.replace(true) {
             return;
         }
-        let raw = self.raw.get();
-        for socket in self.sockets.take() {
-            // SAFETY: alive, as it was not closing.
-            unsafe { socket.close(raw) };
-        }
-        self.close_sockets_of_c();
-        self.settle.trigger();
+        drop(self.listeners.take());
+        self.alarm(|alarms| alarms.settle.now());
+    }
+
+    /// As [`close`](Self::close), but what is not finished when the time has passed is broken off.
+    pub fn close_within(&self, time: Duration) {
+        self.close();
+        self.alarm(|alarms| alarms.deadline.after(time));
     }
 
     /// Whether it is closed to the end, by [`close`](Self::close) or by the end of its base.
     pub fn is_closed(&self) -> bool {
-        self.raw.get().is_null()
+        self.closed.get()
     }
 
     /// Whether [`close`](Self::close) was called or the base is gone.
@@ -323,33 +344,8 @@ impl ServerRef {
         drop(self.on_closed.replace(Some(hook)));
     }
 
-    // --- requests ---------------------------------------------------------------------------
-
-    pub(super) fn add_exchange(&self, exchange: Rc<Exchange>) -> usize {
-        self.exchanges.borrow_mut().insert(exchange)
-    }
-
-    /// The caller holds a count of its own.
-    pub(super) fn remove_exchange(&self, key: usize) {
-        let exchange = self.exchanges.borrow_mut().try_remove(key);
-        drop(exchange);
-    }
-
-    /// An answer is sent, or will not be: its hook runs from the loop.
-    pub(super) fn finish(&self, finished: Option<Finished>) {
-        let wanted = finished.is_some() || self.is_closing();
-        self.finished.borrow_mut().extend(finished);
-        if wanted {
-            self.settle.trigger();
-        }
-    }
-
-    pub(super) fn take_chunk(&self) -> Vec<u8> {
-        self.chunk.take()
-    }
-
-    pub(super) fn give_chunk(&self, chunk: Vec<u8>) {
-        self.chunk.set(chunk);
+    fn alarm(&self, ring: impl FnOnce(&Alarms)) {
+        self.alarms.get().map(ring);
     }
 }
 
@@ -362,13 +358,9 @@ impl fmt::Debug for Server {
 impl fmt::Debug for ServerRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("ptr", &self.raw.get())
-            .field("local_addrs", &self.local_addrs())
+            .field("places", &self.places())
+            .field("connections", &self.connection_count())
             .field("in_flight", &self.in_flight())
             .finish_non_exhaustive()
     }
-}
-
-fn boxed<O: CallbackResult>(mut handler: impl FnMut(Request) -> O + 'static) -> Handler {
-    Rc::new(RefCell::new(move |request| handler(request).outcome()))
 }

@@ -138,6 +138,21 @@ impl RequestHead {
         header_map(request.headers).unwrap_or_default()
     }
 
+    /// The name of the host that is asked for, in lower case and without its port; empty when
+    /// nothing says it.
+    pub(crate) fn host(&self) -> String {
+        let named = match &self.target.authority {
+            Some(authority) => authority.as_bytes(),
+            None => self.header("host").unwrap_or_default(),
+        };
+        let name = String::from_utf8_lossy(named).to_ascii_lowercase();
+        let end = match name.rfind(']') {
+            Some(end) => end + 1,
+            None => name.find(':').unwrap_or(name.len()),
+        };
+        name[..end].to_owned()
+    }
+
     /// The value of a header that is there once or several times: the first.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         let mut space = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -233,6 +248,15 @@ mod tests {
         for end in 0..other.len() {
             assert!(parse(&other[..end]).unwrap().is_none(), "{end}");
         }
+    }
+
+    #[test]
+    fn the_host_is_that_of_the_target_before_that_of_the_header() {
+        let host = |text: &str| parse(text.as_bytes()).unwrap().unwrap().0.host();
+        assert_eq!(host("GET / HTTP/1.1\r\nHost: A.b:80\r\n\r\n"), "a.b");
+        assert_eq!(host("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), "[::1]");
+        assert_eq!(host("GET http://C/ HTTP/1.1\r\nHost: a\r\n\r\n"), "c");
+        assert_eq!(host("GET / HTTP/1.0\r\n\r\n"), "");
     }
 
     #[test]
