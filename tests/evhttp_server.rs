@@ -460,3 +460,23 @@ fn a_long_body_moves_on_without_a_copy() {
     );
     assert!(answer.text() == body);
 }
+
+#[test]
+fn a_large_answer_arrives_whole() {
+    let _bounded = bounded();
+    const LINE: &str = "This is funny";
+    let answer = with_server(
+        |server| {
+            let body = LINE.repeat(1 << 20);
+            server.set_gencb(move |request: Request| request.reply(200, None, &*body));
+        },
+        |addr| get(addr, "/large"),
+    );
+    assert_eq!(answer.body.len(), LINE.len() << 20);
+    assert!(
+        answer
+            .body
+            .chunks(LINE.len())
+            .all(|part| part == LINE.as_bytes())
+    );
+}

@@ -22,6 +22,11 @@ use std::os::raw::c_short;
 use std::ptr;
 use std::rc::{Rc, Weak};
 
+const READ: c_short = ffi::EV_READ as c_short;
+
+/// How much of the next requests is read while an answer is sent in pieces.
+const READ_AHEAD: usize = 16 << 10;
+
 /// What became of an answer; see [`Request::on_complete`](super::Request::on_complete).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -111,6 +116,7 @@ impl Exchange {
             let stream = ffi::evhttp_connection_get_bufferevent(connection);
             // Nothing is read until the answer is sent: its time is not the client's fault.
             ffi::bufferevent_set_timeouts(stream, ptr::null(), &idle);
+            ffi::bufferevent_setwatermark(stream, READ, 0, READ_AHEAD);
             server.tame(stream);
         }
         exchange
@@ -185,14 +191,16 @@ impl Exchange {
 
     /// To be called after each call of C that sends something.
     ///
-    /// C reads on while it sends, to hear of a client that closes; but then a client could fill
-    /// our memory, a half-closed one would lose its answer, and the time to read would run out
-    /// in a long download. A client that is gone is noticed when writing fails.
+    /// C reads on while it sends, to hear of a client that closes. An answer in pieces needs that,
+    /// and the input's high watermark keeps the client from filling our memory. Any other one is
+    /// on its way: that a client has closed its sending side is no reason to give it up.
     pub(super) fn after_sending(&self) {
         if let Some(stream) = self.stream() {
             // SAFETY: alive.
             unsafe {
-                ffi::bufferevent_disable(stream, ffi::EV_READ as c_short);
+                if self.framing.get() == Framing::Whole {
+                    ffi::bufferevent_disable(stream, READ);
+                }
                 self.server.tame(stream);
             }
         }
@@ -278,6 +286,7 @@ unsafe extern "C" fn on_complete(req: *mut ffi::evhttp_request, arg: *mut c_void
         server.keep_close_hooks(connection, hooks);
         let stream = ffi::evhttp_connection_get_bufferevent(connection);
         ffi::bufferevent_set_timeouts(stream, &idle, &idle);
+        ffi::bufferevent_setwatermark(stream, READ, 0, 0);
     }
 }
 

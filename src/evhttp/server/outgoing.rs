@@ -215,6 +215,7 @@ impl Exchange {
             let why = format!("{left} bytes are missing");
             return Err(Error::invalid("Content-Length", why));
         }
+        self.framing.set(Framing::Whole);
         if !self.req().is_null() {
             // SAFETY: alive, ours, and begun. It may be gone when this returns, by `on_complete`.
             unsafe { ffi::evhttp_send_reply_end(self.req()) };

@@ -21,7 +21,8 @@ use std::rc::Rc;
 /// read of it can still be looked at, and answering does nothing.
 ///
 /// While a request waits for its answer nothing is read from the connection, so that a client that
-/// goes is noticed when the answer is sent; [`is_client_gone`](Self::is_client_gone) looks.
+/// goes is noticed when the answer is sent; [`is_client_gone`](Self::is_client_gone) looks. In the
+/// middle of an answer in pieces it is noticed at once, also when it closes its sending side only.
 #[must_use = "dropping it answers 500"]
 #[doc(alias = "evhttp_request")]
 pub struct Request {
