@@ -14,14 +14,10 @@ impl ConnectionRef {
     // --- connecting -------------------------------------------------------------------------------
 
     pub(super) fn connect(&self, current: &Rc<Exchange>) {
-        let reuse = self
-            .0
-            .settings
-            .borrow()
-            .flags
-            .contains(ConnectionFlags::REUSE_CONNECTED_ADDR);
-        if let Some(address) = self.0.last_address.get().filter(|_| reuse) {
-            return self.found(current, Ok(vec![address]));
+        let flags = self.0.settings.borrow().flags;
+        let known = self.0.known.borrow().clone();
+        if flags.contains(ConnectionFlags::REUSE_CONNECTED_ADDR) && !known.is_empty() {
+            return self.found(current, Ok(known));
         }
         let host = self.0.host.trim_matches(['[', ']']);
         let resolve = self.0.resolve.borrow().clone();
@@ -44,6 +40,7 @@ impl ConnectionRef {
     pub(super) fn found(&self, current: &Rc<Exchange>, found: Result<Vec<SocketAddr>>) {
         match found {
             Ok(addresses) if !addresses.is_empty() => {
+                self.0.known.replace(addresses.clone());
                 self.0.addresses.replace(addresses.into());
                 self.attempt(current);
             }
@@ -63,7 +60,7 @@ impl ConnectionRef {
         self.drop_link();
         let made = self.0.base.inner().open().and_then(|base| {
             let mut streams = self.0.streams.borrow_mut();
-            let settings = self.0.settings.borrow();
+            let settings = self.0.settings.borrow().clone();
             // SAFETY: the base is alive. The link goes with this node or before it, and before the
             // base goes: `Live::close`.
             unsafe {
@@ -108,11 +105,15 @@ impl ConnectionRef {
             End::Complete(body) => {
                 self.note_address();
                 self.0.current.take();
-                let reply = current.reply(body);
+                let response = current.response(body);
+                if self.has_leftover() {
+                    self.0.went_down.set(true);
+                    self.0.stale.set(true);
+                }
                 if self.0.stale.get() {
                     self.drop_link();
                 }
-                return current.finish(self, reply);
+                return current.finish(self, response);
             }
             End::Refused(error) => return self.fail_with(current, error),
             End::NotSent(error) => {
@@ -192,7 +193,9 @@ impl ConnectionRef {
 
     fn note_address(&self) {
         let address = self.0.link.borrow().as_ref().map(|link| link.address);
-        self.0.last_address.set(address);
+        if let Some(address) = address {
+            self.0.known.replace(vec![address]);
+        }
     }
 }
 

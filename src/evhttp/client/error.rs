@@ -1,11 +1,11 @@
-//! Why a request has no reply.
+//! Why a request has no response.
 
 use crate::Error;
 use crate::ffi;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why a request has no reply (C: `enum evhttp_request_error`, and what C has no number for).
+/// Why a request has no response (C: `enum evhttp_request_error`, and what C has no number for).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[doc(alias = "evhttp_request_error")]
@@ -48,14 +48,14 @@ pub enum ClientError {
     #[doc(alias = "EVREQ_HTTP_TIMEOUT")]
     TimedOut,
 
-    /// The connection ended before the reply was complete.
-    #[error("the connection ended before the reply did")]
+    /// The connection ended before the response was complete.
+    #[error("the connection ended before the response did")]
     #[doc(alias = "EVREQ_HTTP_EOF")]
     Eof,
 
-    /// What the server has sent is no reply, or one that can be read in two ways; or its head is
+    /// What the server has sent is no response, or one that can be read in two ways; or its head is
     /// larger than [`set_max_headers_size`](super::ConnectionRef::set_max_headers_size) allows.
-    #[error("bad reply: {0}")]
+    #[error("bad response: {0}")]
     #[doc(alias = "EVREQ_HTTP_INVALID_HEADER")]
     BadResponse(&'static str),
 
@@ -65,9 +65,9 @@ pub enum ClientError {
     #[doc(alias = "EVREQ_HTTP_DATA_TOO_LONG")]
     Body,
 
-    /// An interim reply (1xx) that evhttp would take for the final one; 101 is among them, as
+    /// An interim response (1xx) that evhttp would take for the final one; 101 is among them, as
     /// evhttp cannot change the protocol.
-    #[error("the server sent an interim reply: {0}")]
+    #[error("the server sent an interim response: {0}")]
     Interim(u16),
 
     /// The connection's buffers failed.
@@ -76,7 +76,7 @@ pub enum ClientError {
     Buffer,
 
     /// The request's [`on_header`](super::ClientRequest::on_header) did not want the rest.
-    #[error("the rest of the reply was not wanted")]
+    #[error("the rest of the response was not wanted")]
     Unwanted,
 
     /// [`Pending::cancel`](super::Pending::cancel).

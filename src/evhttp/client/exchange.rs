@@ -24,7 +24,7 @@ enum Step {
 
 /// How C's part has ended.
 pub(super) enum End {
-    /// The reply is complete; this is its body.
+    /// The response is complete; this is its body.
     Complete(Buffer),
     /// `evhttp_request_error`, and the system's error at that time.
     Failed(ffi::evhttp_request_error, io::Error),
@@ -36,7 +36,7 @@ pub(super) enum End {
     Refused(ClientError),
 }
 
-/// Whether anybody still wants the reply.
+/// Whether anybody still wants the response.
 enum Interest {
     Wanted,
     /// It is to be told that it ends so.
@@ -192,12 +192,12 @@ impl Exchange {
         self.interest(|now| matches!(now, Interest::Over))
     }
 
-    /// Whether its reply is not to be waited for.
+    /// Whether its response is not to be waited for.
     pub(super) fn is_given_up(&self) -> bool {
         self.interest(|now| !matches!(now, Interest::Wanted))
     }
 
-    /// Nobody wants the reply any more. With a reason, `on_done` gets that, from the loop.
+    /// Nobody wants the response any more. With a reason, `on_done` gets that, from the loop.
     pub(super) fn give_up(&self, reason: Option<ClientError>) {
         if self.is_given_up() {
             return;
@@ -270,14 +270,14 @@ impl Exchange {
         self.end.take()
     }
 
-    /// The reply of a complete exchange.
-    pub(super) fn reply(&self, body: Buffer) -> Result<Response, ClientError> {
+    /// The response of a complete exchange.
+    pub(super) fn response(&self, body: Buffer) -> Result<Response, ClientError> {
         let head = self.head.take();
         let head = head.ok_or(ClientError::BadResponse("it has no head"))?;
         Ok(Response { head, body })
     }
 
-    /// Why a request that was sent has no reply.
+    /// Why a request that was sent has no response.
     pub(super) fn reason(&self, kind: ffi::evhttp_request_error) -> ClientError {
         self.refused.take().unwrap_or_else(|| ClientError::of(kind))
     }
@@ -407,7 +407,7 @@ unsafe extern "C" fn on_error(kind: ffi::evhttp_request_error, arg: *mut c_void)
     exchange.failed.set(Some((kind, errno)));
 }
 
-/// The reply is complete, or (without a request, or without a status) is not going to be.
+/// The response is complete, or (without a request, or without a status) is not going to be.
 unsafe extern "C" fn on_done(req: *mut ffi::evhttp_request, arg: *mut c_void) {
     // SAFETY: as `make` set it.
     let exchange = unsafe { exchange(arg) };

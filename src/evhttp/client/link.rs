@@ -100,6 +100,15 @@ impl Link {
         self.raw
     }
 
+    /// Whether there is input that no request has asked for.
+    pub(super) fn has_leftover(&self) -> bool {
+        // SAFETY: alive, with its stream.
+        unsafe {
+            let stream = ffi::evhttp_connection_get_bufferevent(self.raw);
+            ffi::evbuffer_get_length(ffi::bufferevent_get_input(stream)) > 0
+        }
+    }
+
     fn output(&self) -> *mut ffi::evbuffer {
         // SAFETY: alive, with its stream.
         unsafe { ffi::bufferevent_get_output(ffi::evhttp_connection_get_bufferevent(self.raw)) }
@@ -169,6 +178,15 @@ impl Drop for Link {
 }
 
 impl Streams {
+    /// The port that a `Host` header does not name.
+    pub(super) fn default_port(&self) -> u16 {
+        match self {
+            Streams::Plain | Streams::Given(_) => 80,
+            #[cfg(feature = "openssl")]
+            Streams::Tls { .. } => 443,
+        }
+    }
+
     /// NULL when C is to make it.
     ///
     /// # Safety

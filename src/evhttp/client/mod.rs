@@ -8,15 +8,15 @@ mod error;
 mod exchange;
 mod link;
 mod node;
-mod response;
 mod request;
+mod response;
 mod settings;
 #[cfg(feature = "openssl")]
 mod tls;
 
 pub use error::ClientError;
-pub use response::{Response, ResponseHead};
 pub use request::{ClientRequest, Pending};
+pub use response::{Response, ResponseHead};
 pub use settings::ConnectionFlags;
 
 use crate::callback::CallbackResult;
@@ -50,14 +50,14 @@ use std::time::Duration;
 /// - No closure runs under a frame of C's, so all may do anything (in C, most may not free or
 ///   cancel).
 /// - There are limits from the beginning: 64 KiB of headers, 64 MiB of body.
-/// - A reply that can be read in two ways is refused: several or odd lengths, a length beside
+/// - A response that can be read in two ways is refused: several or odd lengths, a length beside
 ///   chunks, unknown transfer codings, headers that are none, a status that is no number of three
-///   digits, an interim reply (1xx) other than 100. Trailers are read and dropped. A body that ends
+///   digits, an interim response (1xx) other than 100. Trailers are read and dropped. A body that ends
 ///   with the connection is read to its end whatever `Connection` says.
 /// - `evhttp_connection_free_on_completion` is [`detach`](Self::detach), and
-///   [`close`](ConnectionRef::close) when the reply is there.
+///   [`close`](ConnectionRef::close) when the response is there.
 ///
-/// What no wrapper can do: a reply's body is in memory as a whole unless
+/// What no wrapper can do: a response's body is in memory as a whole unless
 /// [`on_chunk`](ClientRequest::on_chunk) takes it, which cannot make the server wait; chunk sizes are
 /// read as `strtoll` does, signs and `0x` included; lines may end with a bare LF; text behind the
 /// digits of a status is not seen. [`http::Client`](crate::http) has none of that.
@@ -160,7 +160,7 @@ impl ConnectionRef {
         &self.0.base
     }
 
-    /// Queues a request. Requests are sent in order, each when the one before has its reply.
+    /// Queues a request. Requests are sent in order, each when the one before has its response.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a method that evhttp does not know, a URI, header name or value that
@@ -175,12 +175,12 @@ impl ConnectionRef {
         Ok(Pending::new(exchange))
     }
 
-    /// How many requests have no reply yet.
+    /// How many requests have no response yet.
     pub fn in_flight(&self) -> usize {
         self.queue_len()
     }
 
-    /// Closes it for good: requests that have no reply get [`ClientError::Closed`]. That is done by
+    /// Closes it for good: requests that have no response get [`ClientError::Closed`]. That is done by
     /// the loop, as soon as it runs; until then C's object lives. Closing twice is fine.
     #[doc(alias = "evhttp_connection_free")]
     pub fn close(&self) {
@@ -262,7 +262,7 @@ impl ConnectionRef {
     #[doc(alias = "evhttp_connection_set_family")]
     pub fn set_resolve(&self, resolve: &Resolve) -> Result<()> {
         self.set_while_disconnected(|_| ())?;
-        self.0.resolve.replace(resolve.clone());
+        drop(self.0.resolve.replace(resolve.clone()));
         Ok(())
     }
 
@@ -278,7 +278,7 @@ impl ConnectionRef {
     }
 
     /// Gives up when nothing happens for so long: while connecting, while sending, or while waiting
-    /// for the reply. `None`, as at first, is 45 s to connect and 50 s for the others. A server that
+    /// for the response. `None`, as at first, is 45 s to connect and 50 s for the others. A server that
     /// sends a byte now and then is not ended by it.
     ///
     /// # Errors
@@ -317,7 +317,7 @@ impl ConnectionRef {
         self.set(|settings| settings.first_pause = pause)
     }
 
-    /// How many bytes status line and headers of a reply may have; `None` is any number. More is
+    /// How many bytes status line and headers of a response may have; `None` is any number. More is
     /// [`ClientError::BadResponse`].
     ///
     /// # Errors
@@ -329,7 +329,7 @@ impl ConnectionRef {
         Ok(())
     }
 
-    /// How many bytes the body of a reply may have; `None` is any number. More is
+    /// How many bytes the body of a response may have; `None` is any number. More is
     /// [`ClientError::Body`].
     ///
     /// # Errors
@@ -378,7 +378,7 @@ impl ConnectionRef {
             true => format!("[{}]", host.split('%').next().unwrap_or(host)),
             false => host.to_owned(),
         };
-        match port == self.default_port() {
+        match port == self.0.default_port {
             true => host,
             false => format!("{host}:{port}"),
         }

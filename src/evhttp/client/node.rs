@@ -31,6 +31,7 @@ pub(super) struct Node {
     key: Cell<usize>,
     pub(super) host: String,
     pub(super) port: u16,
+    pub(super) default_port: u16,
     pub(super) resolve: RefCell<Resolve>,
     pub(super) settings: RefCell<Settings>,
     pub(super) streams: RefCell<Streams>,
@@ -38,7 +39,7 @@ pub(super) struct Node {
     /// Whether the link is not to be used for another request.
     pub(super) stale: Cell<bool>,
     /// C has closed a connection, and nobody was told.
-    went_down: Cell<bool>,
+    pub(super) went_down: Cell<bool>,
     pub(super) on_close: Cell<Option<CloseHook>>,
     pub(super) queue: RefCell<VecDeque<Rc<Exchange>>>,
     pub(super) current: RefCell<Option<Rc<Exchange>>>,
@@ -48,7 +49,8 @@ pub(super) struct Node {
     pub(super) found: Cell<Option<Result<Vec<SocketAddr>>>>,
     /// Addresses that were not tried.
     pub(super) addresses: RefCell<VecDeque<SocketAddr>>,
-    pub(super) last_address: Cell<Option<SocketAddr>>,
+    /// What the name was found to be, or the one of it that has answered.
+    pub(super) known: RefCell<Vec<SocketAddr>>,
     pub(super) failures: Cell<u32>,
     settle: InternalEvent,
     pub(super) retry: InternalEvent,
@@ -78,6 +80,7 @@ impl ConnectionRef {
                 key: Cell::new(usize::MAX),
                 host: host.to_owned(),
                 port,
+                default_port: streams.default_port(),
                 resolve: RefCell::new(resolve.clone()),
                 settings: RefCell::default(),
                 streams: RefCell::new(streams),
@@ -91,7 +94,7 @@ impl ConnectionRef {
                 lookup: RefCell::default(),
                 found: Cell::default(),
                 addresses: RefCell::default(),
-                last_address: Cell::default(),
+                known: RefCell::default(),
                 failures: Cell::new(0),
                 settle: InternalEvent::unset(),
                 retry: InternalEvent::unset(),
@@ -136,14 +139,6 @@ impl ConnectionRef {
         !has_link && self.0.current.borrow().is_none()
     }
 
-    pub(super) fn default_port(&self) -> u16 {
-        match &*self.0.streams.borrow() {
-            #[cfg(feature = "openssl")]
-            Streams::Tls { .. } => 443,
-            _ => 80,
-        }
-    }
-
     fn current(&self) -> Option<Rc<Exchange>> {
         self.0.current.borrow().clone()
     }
@@ -157,6 +152,12 @@ impl ConnectionRef {
         let entered = inner.enter();
         drop(link);
         drop(entered);
+    }
+
+    /// Whether the server has sent more than a response. C would take it for the next one.
+    pub(super) fn has_leftover(&self) -> bool {
+        let link = self.0.link.borrow();
+        link.as_ref().is_some_and(Link::has_leftover)
     }
 
     // --- the loop's turn --------------------------------------------------------------------
@@ -206,7 +207,7 @@ impl ConnectionRef {
             }
             return false;
         }
-        if self.0.stale.get() {
+        if self.0.stale.get() || self.has_leftover() {
             self.drop_link();
         }
         let next = self.0.queue.borrow_mut().pop_front();
@@ -217,7 +218,8 @@ impl ConnectionRef {
         }
         self.0.current.replace(Some(Rc::clone(&next)));
         self.0.failures.set(0);
-        match self.0.link.borrow().is_some() {
+        let connected = self.0.link.borrow().is_some();
+        match connected {
             true => self.give_to_c(&next),
             false => self.connect(&next),
         }

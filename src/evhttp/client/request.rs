@@ -12,7 +12,8 @@ use std::rc::Rc;
 
 pub(super) type HeaderHook = Box<dyn FnOnce(&ResponseHead) -> bool>;
 pub(super) type ChunkHook = Box<dyn FnMut(Buffer) -> Outcome>;
-pub(super) type DoneHook = Box<dyn FnOnce(&ConnectionRef, Result<Response, ClientError>) -> Outcome>;
+pub(super) type DoneHook =
+    Box<dyn FnOnce(&ConnectionRef, Result<Response, ClientError>) -> Outcome>;
 
 /// A request that is to be sent (C: `struct evhttp_request`, as a client has it).
 ///
@@ -34,9 +35,9 @@ pub(super) type DoneHook = Box<dyn FnOnce(&ConnectionRef, Result<Response, Clien
 /// let mut base = EventBase::new()?;
 /// let connection = Connection::new(&base, "127.0.0.1", port)?;
 /// let request = ClientRequest::get("/").header("Accept", "text/plain").on_done(
-///     |connection, reply| {
-///         let reply = reply?;
-///         println!("{}: {} bytes", reply.status(), reply.body().len());
+///     |connection, response| {
+///         let response = response?;
+///         println!("{}: {} bytes", response.status(), response.body().len());
 ///         connection.close();
 ///         Ok::<(), libevent2::evhttp::ClientError>(())
 ///     },
@@ -115,13 +116,14 @@ impl ClientRequest {
         self
     }
 
-    /// Runs `callback` once, when the reply is complete or is not going to be.
+    /// Runs `callback` once, when the response is complete or is not going to be.
     #[doc(alias = "evhttp_request_set_error_cb")]
     pub fn on_done<O: CallbackResult>(
         mut self,
         callback: impl FnOnce(&ConnectionRef, Result<Response, ClientError>) -> O + 'static,
     ) -> Self {
-        let callback = |connection: &ConnectionRef, reply| callback(connection, reply).outcome();
+        let callback =
+            |connection: &ConnectionRef, response| callback(connection, response).outcome();
         self.on_done = Some(Box::new(callback));
         self
     }
@@ -212,7 +214,7 @@ pub(super) struct Spec {
     pub(super) headers: Vec<(CString, CString)>,
     /// Whether the body waits until the server asks for it.
     pub(super) expects: bool,
-    /// Whether the body of the reply is handed out piece by piece.
+    /// Whether the body of the response is handed out piece by piece.
     pub(super) streams: bool,
 }
 
@@ -282,13 +284,13 @@ impl Pending {
         Pending(Some(exchange))
     }
 
-    /// Lets the request go on by itself, until its reply or the end of its connection.
+    /// Lets the request go on by itself, until its response or the end of its connection.
     pub fn detach(mut self) {
         self.0.take();
     }
 
     /// Ends the request, with its connection if it was sent already: it gets
-    /// [`ClientError::Cancelled`], from the loop. One that has its reply is not changed.
+    /// [`ClientError::Cancelled`], from the loop. One that has its response is not changed.
     #[doc(alias = "evhttp_cancel_request")]
     pub fn cancel(mut self) {
         if let Some(exchange) = self.0.take() {
@@ -296,7 +298,7 @@ impl Pending {
         }
     }
 
-    /// Whether it has its reply, or the reason why there is none.
+    /// Whether it has its response, or the reason why there is none.
     pub fn is_done(&self) -> bool {
         self.0.as_ref().is_none_or(|exchange| exchange.is_over())
     }

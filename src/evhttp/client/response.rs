@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::os::raw::c_char;
 
-/// A reply without its body: status and headers.
+/// The head of a response: status and headers.
 pub struct ResponseHead {
     version: Version,
     status: StatusCode,
@@ -40,7 +40,7 @@ impl ResponseHead {
         &self.headers
     }
 
-    /// Copies what C has read, if it is one reply in every reading.
+    /// Copies what C has read, if it is one response in every reading.
     ///
     /// # Safety
     /// `req` is alive, and C has read its head.
@@ -166,7 +166,7 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// A complete reply. It dereferences to its [`ResponseHead`].
+/// A complete response. It dereferences to its [`ResponseHead`].
 #[derive(Debug)]
 pub struct Response {
     pub(super) head: ResponseHead,

@@ -20,7 +20,7 @@ bitflags::bitflags! {
         /// again.
         #[doc(alias = "EVHTTP_CON_REUSE_CONNECTED_ADDR")]
         const REUSE_CONNECTED_ADDR = ffi::EVHTTP_CON_REUSE_CONNECTED_ADDR as u32;
-        /// Reads the reply of a server that has closed before it had all of the request.
+        /// Reads the response of a server that has closed before it had all of the request.
         #[doc(alias = "EVHTTP_CON_READ_ON_WRITE_ERROR")]
         const READ_ON_WRITE_ERROR = ffi::EVHTTP_CON_READ_ON_WRITE_ERROR as u32;
     }
