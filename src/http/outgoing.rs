@@ -96,6 +96,14 @@ impl Outgoing {
         self.exchange().finish_stream(Some(trailers));
     }
 
+    /// Gives the body up: the connection is closed, so that the client does not take half an answer
+    /// for a whole one.
+    pub fn abort(&self) {
+        if self.is_open() {
+            self.exchange().connection().abort();
+        }
+    }
+
     /// The loop, to make timers and other objects on.
     pub fn handle(&self) -> &LoopHandle {
         self.exchange().server().handle()
