@@ -1,7 +1,7 @@
 //! Heads and chunks, written.
 
 use super::framing::Framing;
-use ::http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use std::io::Write as _;
 
 /// Writes the first line of an answer and its headers, without the empty line.
@@ -29,11 +29,16 @@ pub(crate) fn request_line(out: &mut Vec<u8>, method: &Method, target: &str, ver
 /// types allow: there is no line end in them.
 pub(crate) fn headers(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
-        title_case(out, name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        header(out, name, value);
     }
+}
+
+/// Writes one header.
+pub(crate) fn header(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    title_case(out, name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Writes one header whose name and value are known to be right.
@@ -105,7 +110,6 @@ fn title_case(out: &mut Vec<u8>, name: &HeaderName) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::http::HeaderValue;
 
     #[test]
     fn a_head_is_written_as_it_is_read() {
