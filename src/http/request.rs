@@ -6,6 +6,7 @@ use super::{Body, Response, ServerRef};
 use super::{Incoming, Outgoing, Responder};
 use crate::LoopHandle;
 use crate::callback::CallbackResult;
+use crate::stream::{Handler, StreamShare};
 use ::http::{HeaderMap, Method, StatusCode, Version};
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -197,6 +198,20 @@ impl Request {
     pub fn start(self, response: Response) -> Outgoing {
         self.exchange.start(response);
         Outgoing::new(Rc::clone(&self.exchange))
+    }
+
+    /// Ends HTTP on this connection and gives its stream to `handler`, which speaks another
+    /// protocol from here on: the client hears 101 with the headers of `response`, among which
+    /// `Upgrade` names the protocol. What the client has sent behind its request is in the
+    /// stream's input already. The connection still counts among the server's, and is closed with
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Closed`](crate::Error::Closed) when the client has gone;
+    /// [`Error::Invalid`](crate::Error::Invalid) when it cannot be done: the client speaks
+    /// HTTP/1.0, or its request has a body that was not read. Then it is answered 400.
+    pub fn upgrade(self, response: Response, handler: impl Handler) -> crate::Result<StreamShare> {
+        self.exchange.upgrade(response, handler)
     }
 
     /// The duty to answer, for another thread.

@@ -52,11 +52,6 @@ impl Connection {
         }
     }
 
-    /// Another handler gets the stream: what comes is not HTTP any more.
-    pub(in crate::http) fn upgraded(&self) {
-        self.reading.replace(Reading::Upgraded);
-    }
-
     /// The stream is closed, by whomever.
     pub(super) fn gone(&self) {
         if self.closed.replace(true) {

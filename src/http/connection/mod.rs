@@ -3,6 +3,7 @@
 
 mod ends;
 mod read;
+mod upgrade;
 mod write;
 
 use super::exchange::Exchange;
@@ -144,6 +145,9 @@ impl Handler for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        if self.0.is_upgraded() {
+            return;
+        }
         self.0.gone();
     }
 }
