@@ -13,9 +13,12 @@ use openssl::x509::X509VerifyResult;
 /// `base` is alive.
 pub(crate) unsafe fn client(
     base: *mut ffi::event_base,
-    ssl: Ssl,
+    mut ssl: Ssl,
     allow_dirty_shutdown: bool,
 ) -> *mut ffi::bufferevent {
+    if allow_dirty_shutdown {
+        sys::ignore_unexpected_eof(&mut ssl);
+    }
     let state = ffi_ssl::BUFFEREVENT_SSL_CONNECTING;
     // SAFETY: the caller's promise; C takes the TLS connection over, whatever happens.
     unsafe {

@@ -43,6 +43,20 @@ pub(super) fn refuse_renegotiation(ssl: &mut SslRef) {
     };
 }
 
+/// Takes the end of the connection for that of TLS, which OpenSSL 3 by itself calls an error.
+#[cfg(feature = "http")]
+pub(super) fn ignore_unexpected_eof(ssl: &mut SslRef) {
+    #[cfg(openssl_3)]
+    // SAFETY: alive.
+    unsafe {
+        /// Missing in openssl-sys for some versions.
+        const SSL_OP_IGNORE_UNEXPECTED_EOF: Options = 1 << 7;
+        SSL_set_options(ssl.as_ptr(), SSL_OP_IGNORE_UNEXPECTED_EOF);
+    }
+    #[cfg(not(openssl_3))]
+    let _ = ssl;
+}
+
 /// The least version that is spoken; 0 for the least that there is.
 pub(super) fn least_version(ssl: &SslRef) -> c_long {
     let command = SSL_CTRL_GET_MIN_PROTO_VERSION;
