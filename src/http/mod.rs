@@ -1,8 +1,9 @@
-//! A small HTTP/1.1 server on the event loop, over libevent's evhttp.
+//! An HTTP/1.1 server and a client on the event loop.
 //!
 //! [`Server`] listens and routes; a handler gets each [`Request`] as a value, with its headers and
-//! body already read, and answers it with a [`Response`]: at once, or later from a timer or any
-//! other callback. A request that is dropped unanswered is answered 500.
+//! body already read, and answers it with a [`Response`]: at once, or later from a timer, any other
+//! callback or another thread ([`Responder`]). A request that is dropped unanswered is answered 500.
+//! Bodies of any size come and go piece by piece ([`Incoming`], [`Outgoing`]).
 //!
 //! ```
 //! use libevent2::EventBase;
@@ -33,10 +34,14 @@
 //! # Ok::<(), libevent2::Error>(())
 //! ```
 //!
-//! What evhttp lets through and a server must not is refused here with 400: several or unknown
-//! `Transfer-Encoding`s, one beside a `Content-Length`, several or odd `Content-Length`s, a missing
-//! or doubled `Host`, header names and values that are none. evhttp has no TLS, HTTP/2 or
-//! protection from many slow clients: it is for prototypes and for behind a proxy.
+//! What can be read in two ways is refused: several or unknown `Transfer-Encoding`s, one beside a
+//! `Content-Length`, several or odd `Content-Length`s, a missing or doubled `Host`, header names
+//! and values that are none, chunks that are none. Limits are on by default; see [`Limits`].
+//!
+//! Server and client stand on this crate's [`stream`](crate::stream)s, and so on libevent's
+//! bufferevents, with a strict codec for HTTP/1 of their own. C's evhttp is in
+//! [`evhttp`](crate::evhttp): it holds each body in memory, and can neither stream nor change the
+//! protocol. HTTP/2 is left to what stands in front.
 
 mod attachment;
 mod client;

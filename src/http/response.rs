@@ -221,15 +221,11 @@ impl Response {
         if self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS {
             self = Response::page(StatusCode::INTERNAL_SERVER_ERROR);
         }
-        if self.headers.is_empty() && self.body.1 == Kind::Bytes {
+        if self.headers.is_empty() {
             return (self, None);
         }
         self.headers.remove(header::TRANSFER_ENCODING);
         let declared = self.headers.remove(header::CONTENT_LENGTH);
-        if self.body.1 == Kind::Text && !self.headers.contains_key(header::CONTENT_TYPE) {
-            let text = HeaderValue::from_static("text/plain; charset=utf-8");
-            self.headers.insert(header::CONTENT_TYPE, text);
-        }
         if self.status != StatusCode::SWITCHING_PROTOCOLS {
             self.headers.remove(header::CONNECTION);
         }
@@ -250,6 +246,9 @@ pub(super) fn write_head(
         server.write_date(out);
     }
     write::headers(out, &response.headers);
+    if response.body.1 == Kind::Text && !response.headers.contains_key(header::CONTENT_TYPE) {
+        write::header_line(out, "Content-Type", b"text/plain; charset=utf-8");
+    }
     if let Some(connection) = connection {
         write::header_line(out, "Connection", connection.as_bytes());
     }
@@ -333,8 +332,7 @@ mod tests {
         );
         let (response, framing) = response.framed(false);
         assert_eq!(framing, Some(Framing::Length(5)));
-        assert_eq!(response.headers.len(), 1);
-        assert!(response.headers.contains_key(header::CONTENT_TYPE));
+        assert!(response.headers.is_empty());
     }
 
     #[test]

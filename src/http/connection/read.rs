@@ -292,7 +292,7 @@ impl Connection {
         match target {
             Destination::Handler(endpoint, params) => {
                 let request = Request::new(exchange, received, params);
-                self.server.call(&endpoint, request);
+                self.server.call(endpoint, request);
             }
             Destination::Answer(response) => exchange.respond(response),
         }
@@ -326,7 +326,7 @@ impl Connection {
             return (self.bad_body(intake, BodyError::TooLong { limit }), Some(0));
         }
         match step {
-            Step::Wait if self.eof.get() && used == bytes.len() => {
+            Step::Wait if self.eof.get() => {
                 intake.give_up(BodyError::Closed);
                 self.abort();
                 (Reading::Lingering, None)

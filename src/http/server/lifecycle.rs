@@ -110,7 +110,7 @@ impl ServerRef {
     }
 
     /// Runs the handler of a request.
-    pub(in crate::http) fn call(&self, endpoint: &Rc<Endpoint>, request: Request) {
+    pub(in crate::http) fn call(&self, endpoint: Rc<Endpoint>, request: Request) {
         self.running.set(self.running.get() + 1);
         let inner = self.base.inner();
         inner.guard(|| match endpoint.handler.try_borrow_mut() {
@@ -121,6 +121,8 @@ impl ServerRef {
                 Ok(())
             }
         });
+        // It may have been replaced meanwhile.
+        inner.guard(|| drop(endpoint));
         self.running.set(self.running.get() - 1);
         if self.is_closing() {
             self.alarm(|alarms| alarms.settle.now());
