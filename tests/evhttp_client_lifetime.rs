@@ -648,3 +648,53 @@ fn a_connection_counts_among_the_objects_of_its_base_until_it_is_closed() {
     base.run().unwrap();
     assert_eq!(base.stats().live(Kind::HttpConnection), 1);
 }
+
+#[test]
+fn streams_of_c_are_used_one_for_each_connection() {
+    let _bounded = bounded();
+    let mut base = EventBase::new().unwrap();
+    let server = Server::answering(|peer, _| peer.ok("x"));
+    let made = count();
+    let seen = made.clone();
+    // SAFETY: a socket without a descriptor, of the base that is given.
+    let connection = unsafe {
+        Connection::with_streams(&base, "127.0.0.1", server.port(), move |base| {
+            match seen.bump() {
+                3 => std::ptr::null_mut(),
+                _ => ffi::bufferevent_socket_new(base, -1, ffi::BEV_OPT_CLOSE_ON_FREE as _),
+            }
+        })
+    }
+    .unwrap();
+    for _ in 0..2 {
+        let request = get().header("Connection", "close");
+        assert_eq!(text(ask(&mut base, &connection, request)).1, "x");
+    }
+    let got = ask(&mut base, &connection, get());
+    assert!(matches!(got, Err(ClientError::Libevent(_))), "{got:?}");
+    assert_eq!(text(ask(&mut base, &connection, get())).1, "x");
+    assert_eq!((made.get(), server.connections()), (4, 3));
+}
+
+#[test]
+fn a_request_that_is_dropped_at_any_time_harms_no_other() {
+    let _bounded = bounded();
+    let server = Server::answering(|peer, seen| match seen.path() {
+        "/other" => peer.ok("other"),
+        _ => peer.send(CHUNKED),
+    });
+    for turns in 0..12 {
+        let mut base = EventBase::new().unwrap();
+        let connection = connect(&base, &server);
+        let got = Got::default();
+        let first = connection.send(get().on_done(|_, _| ())).unwrap();
+        let other = ClientRequest::get("/other");
+        connection.send(noting(other, &got)).unwrap().detach();
+        for _ in 0..turns {
+            base.run_nonblocking().unwrap();
+        }
+        drop(first);
+        until(&mut base, || !got.borrow().is_empty());
+        assert_eq!(text(got.take().remove(0)).1, "other", "after {turns}");
+    }
+}

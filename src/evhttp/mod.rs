@@ -42,6 +42,8 @@
 //! | `evhttp_send_reply`, `evhttp_send_error` | [`Request::reply`], [`Request::error`] |
 //! | `evhttp_send_reply_start`, `_chunk`, `_end` | [`Request::start`], [`Reply::chunk`], [`Reply::end`] |
 //! | `evhttp_add_virtual_host`, `evhttp_add_server_alias` | [`add_virtual_host`](ServerRef::add_virtual_host), [`add_server_alias`](ServerRef::add_server_alias) |
+//! | `evhttp_connection_base_new`, `evhttp_connection_free` | [`Connection::new`], [`Connection::by`]; drop, or [`close`](ConnectionRef::close) |
+//! | `evhttp_make_request`, `evhttp_cancel_request` | [`ConnectionRef::send`] of a [`ClientRequest`], [`Pending`] |
 //! | `evhttp_free` | drop, or [`close`](ServerRef::close) |
 //! | `evhttp_uri_…` | [`Uri`] |
 //! | `evhttp_uriencode`, `evhttp_uridecode`, `evhttp_parse_query`, `evhttp_htmlescape` | [`uriencode`], [`uridecode`], [`parse_query`], [`htmlescape`] |

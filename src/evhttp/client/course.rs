@@ -152,7 +152,10 @@ impl ConnectionRef {
         let address = link.address;
         match (link.tls_failure(), errno) {
             (Some(reason), _) => ClientError::Tls { address, reason },
-            (None, Some(source)) => ClientError::Connect { address, source },
+            (None, Some(errno)) => {
+                let source = why(errno);
+                ClientError::Connect { address, source }
+            }
             (None, None) => link.not_connected(),
         }
     }
@@ -221,5 +224,15 @@ fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => error.kind().into(),
+    }
+}
+
+/// What the system said, unless that was left behind by another call.
+fn why(errno: io::Error) -> io::Error {
+    match errno.raw_os_error() {
+        Some(0 | libc::EAGAIN | libc::EINPROGRESS | libc::EINTR) => {
+            io::ErrorKind::UnexpectedEof.into()
+        }
+        _ => errno,
     }
 }

@@ -60,7 +60,8 @@ use std::time::Duration;
 /// What no wrapper can do: a response's body is in memory as a whole unless
 /// [`on_chunk`](ClientRequest::on_chunk) takes it, which cannot make the server wait; chunk sizes are
 /// read as `strtoll` does, signs and `0x` included; lines may end with a bare LF; text behind the
-/// digits of a status is not seen. [`http::Client`](crate::http) has none of that.
+/// digits of a status is not seen, nor are folded headers; chunks with extensions are refused; a
+/// server that says 100 unasked and closes at once is not heard to the end. [`http::Client`](crate::http) has none of that.
 #[doc(alias = "evhttp_connection")]
 #[must_use = "dropping it closes the connection; `detach` gives it to the base"]
 pub struct Connection(Option<Rc<ConnectionRef>>);
@@ -297,8 +298,9 @@ impl ConnectionRef {
         Ok(())
     }
 
-    /// How often to connect anew after a connection was refused or has timed out, for each request;
-    /// `None` is for ever, and 0 the beginning.
+    /// How often to try again when no address of the host can be connected to, for each request;
+    /// `None` is for ever, and 0 the beginning. A name that is not found, a server that fails
+    /// verification and a local address that cannot be had are final.
     ///
     /// # Errors
     /// [`Error::Closed`] when it is closed.
