@@ -1,11 +1,13 @@
 //! The server under test, as http.c is in C: this program runs itself as one.
 
 use super::support::process;
-use libevent2::http::{Limits, Request, Response, Server, StatusCode};
+use libevent2::http::{Request, Response, Route, Server, StatusCode};
 use libevent2::{Event, EventBase, Interest, Result};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 static MIB: [u8; 1 << 20] = [b'x'; 1 << 20];
 
@@ -22,8 +24,10 @@ pub fn run(file: &str) -> Result<()> {
         request.respond(Response::file(File::open(&file)?)?);
         Ok(())
     })?;
-    server.set_limits(Limits::new().body_bytes(2 << 30));
-    server.route("/upload", upload)?;
+    server.route(
+        Route::new("POST /upload").body_bytes(2 << 30).streamed(),
+        upload,
+    )?;
 
     let questions = File::from(io::stdin().as_fd().try_clone_to_owned().expect("a pipe"));
     let _questions = Event::new(&base, questions, Interest::READ, |event, _| {
@@ -38,7 +42,14 @@ pub fn run(file: &str) -> Result<()> {
     Ok(())
 }
 
+/// Counts what comes, and holds nothing of it.
 fn upload(request: Request) {
-    let count = request.body().len().to_string();
-    request.respond(Response::text(count));
+    let count = Rc::new(Cell::new(0));
+    let incoming = request.incoming().expect("a streamed route");
+    let counted = Rc::clone(&count);
+    incoming.on_data(move |bytes| counted.set(counted.get() + bytes.len()));
+    incoming.on_end(move |end| match end {
+        Ok(_) => request.respond(Response::text(count.get().to_string())),
+        Err(error) => panic!("the body: {error}"),
+    });
 }
