@@ -20,7 +20,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 pub struct Cors {
     origins: Allowed<HeaderValue>,
-    methods: Vec<Method>,
+    methods: Option<Vec<Method>>,
     headers: Allowed<HeaderName>,
     expose: Vec<HeaderName>,
     credentials: bool,
@@ -87,9 +87,10 @@ impl Cors {
     }
 
     /// Sets the methods that need to be allowed: all but GET, HEAD and POST, which are always.
+    /// Without it, a route allows the methods that its path has handlers for.
     #[must_use]
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.methods = methods.into_iter().collect();
+        self.methods = Some(methods.into_iter().collect());
         self
     }
 
@@ -133,7 +134,7 @@ impl Cors {
     /// is none.
     pub fn preflight(&self, request: &Request) -> Option<Response> {
         let mut response = Response::new(StatusCode::NO_CONTENT);
-        let headers = self.preflight_headers(request.method(), request.headers())?;
+        let headers = self.preflight_headers(request.method(), request.headers(), &[])?;
         *response.headers_mut() = headers;
         Some(response)
     }
@@ -144,10 +145,12 @@ impl Cors {
         response
     }
 
+    /// See [`preflight`](Self::preflight). `served` are the methods that there are.
     pub(super) fn preflight_headers(
         &self,
         method: &Method,
         asked: &HeaderMap,
+        served: &[Method],
     ) -> Option<HeaderMap> {
         let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
         if method != Method::OPTIONS || !asked.contains_key(header::ORIGIN) {
@@ -165,12 +168,10 @@ impl Cors {
         };
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         self.write_credentials(&mut answer);
-        let known = self
-            .methods
-            .iter()
-            .find(|m| m.as_str().as_bytes() == wanted.as_bytes());
-        if known.is_some() {
-            let names = self.methods.iter().map(Method::as_str);
+        let methods = self.methods.as_deref().unwrap_or(served);
+        let is_wanted = |known: &Method| known.as_str().as_bytes() == wanted.as_bytes();
+        if methods.iter().any(is_wanted) {
+            let names = methods.iter().map(Method::as_str);
             insert_list(&mut answer, header::ACCESS_CONTROL_ALLOW_METHODS, names);
         }
         match &self.headers {
@@ -190,6 +191,13 @@ impl Cors {
             answer.insert(header::ACCESS_CONTROL_MAX_AGE, time.as_secs().into());
         }
         Some(answer)
+    }
+
+    /// What is added to the answer to these headers.
+    pub(super) fn answer_headers(&self, asked: &HeaderMap) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        self.write(asked, &mut headers);
+        headers
     }
 
     pub(super) fn write(&self, asked: &HeaderMap, answer: &mut HeaderMap) {
@@ -217,6 +225,17 @@ impl Cors {
         match &self.origins {
             Allowed::Any => Some(HeaderValue::from_static("*")),
             Allowed::These(list) => list.iter().find(|o| o.as_bytes() == origin).cloned(),
+        }
+    }
+}
+
+/// Adds `more` to the headers of an answer; of what a handler set itself, only `Vary` gets more.
+pub(super) fn merge(more: HeaderMap, headers: &mut HeaderMap) {
+    for (name, value) in more {
+        match name {
+            Some(name) if name == header::VARY => drop(headers.append(name, value)),
+            Some(name) => drop(headers.entry(name).or_insert(value)),
+            None => {}
         }
     }
 }
@@ -263,7 +282,7 @@ mod tests {
             (header::ACCESS_CONTROL_REQUEST_METHOD, method),
             (header::ACCESS_CONTROL_REQUEST_HEADERS, more),
         ]);
-        cors.preflight_headers(&Method::OPTIONS, &asked)
+        cors.preflight_headers(&Method::OPTIONS, &asked, &[])
             .expect("a preflight")
     }
 
@@ -302,14 +321,18 @@ mod tests {
         let origin = headers(&[(header::ORIGIN, SITE)]);
         assert!(
             policy()
-                .preflight_headers(&Method::OPTIONS, &origin)
+                .preflight_headers(&Method::OPTIONS, &origin, &[])
                 .is_none()
         );
         let asked = headers(&[
             (header::ORIGIN, SITE),
             (header::ACCESS_CONTROL_REQUEST_METHOD, "PUT"),
         ]);
-        assert!(policy().preflight_headers(&Method::GET, &asked).is_none());
+        assert!(
+            policy()
+                .preflight_headers(&Method::GET, &asked, &[])
+                .is_none()
+        );
     }
 
     #[test]

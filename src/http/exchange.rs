@@ -7,7 +7,7 @@ use super::response::{Content, Framing, Piece, write_head};
 use super::server::ServerRef;
 use super::wire::request::RequestHead;
 use super::wire::write;
-use super::{Response, StatusCode, responder};
+use super::{Response, StatusCode, cors, responder};
 use crate::buffer::Buffer;
 use crate::callback::Outcome;
 use crate::error::{Error, Result};
@@ -76,6 +76,8 @@ struct Extra {
     gone: Option<GoneHook>,
     inlet: Option<Rc<Inlet>>,
     expects_continue: bool,
+    /// What the policy of the route adds to the answer.
+    policy: Option<HeaderMap>,
     /// Its number among those that another thread answers.
     deferred: Option<u64>,
     pieces: VecDeque<Piece>,
@@ -152,6 +154,18 @@ impl Exchange {
             && self.extra(|extra| Some(std::mem::take(&mut extra.expects_continue))) == Some(true)
     }
 
+    /// What is added to the headers of the answer, whoever makes it.
+    pub(super) fn set_policy(&self, headers: HeaderMap) {
+        self.with_extra(|extra| extra.policy = Some(headers));
+    }
+
+    fn by_policy(&self, mut response: Response) -> Response {
+        if let Some(headers) = self.extra(|extra| extra.policy.take()) {
+            cors::merge(headers, response.headers_mut());
+        }
+        response
+    }
+
     pub(super) fn set_deferred(&self, number: u64) {
         self.with_extra(|extra| extra.deferred = Some(number));
     }
@@ -193,6 +207,7 @@ impl Exchange {
         self.stage.set(Stage::Answered);
         let server = self.server();
         let mut out = server.take_out();
+        let response = self.by_policy(response);
         let close = response.says_close();
         let (response, framing) = response.framed(self.is_head);
         self.write_head(&mut out, &response, close, framing);
@@ -315,6 +330,7 @@ impl Exchange {
         self.stage.set(Stage::Answered);
         let server = self.server();
         let mut out = server.take_out();
+        let response = self.by_policy(response);
         let close = response.says_close();
         let (response, framing) = response.framed_for_stream(self.http_10);
         let bodiless = self.is_head || response.status.is_bodiless();

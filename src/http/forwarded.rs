@@ -1,4 +1,4 @@
-use super::{fields, host};
+use super::{Request, fields, host};
 use ::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -155,6 +155,50 @@ impl TrustedProxies {
         };
         origin.scheme = said(&X_FORWARDED_PROTO).and_then(scheme);
         origin.host = said(&X_FORWARDED_HOST).and_then(host);
+    }
+}
+
+impl Request {
+    /// The address of the client, before the proxies that the server
+    /// [trusts](super::ServerRef::trust_proxies). `None` when the client came by a Unix socket,
+    /// or the system did not say.
+    ///
+    /// ```
+    /// use libevent2::http::{Server, StatusCode, TrustedProxies};
+    /// # let mut base = libevent2::EventBase::new()?;
+    /// # let server = Server::new(&base)?;
+    /// server.trust_proxies(TrustedProxies::new(["127.0.0.1", "::1"])?);
+    /// server.route("/me", |request| {
+    ///     let text = match request.client_addr() {
+    ///         Some(addr) => format!("You are {addr}, by {}.\n", request.scheme()),
+    ///         None => "Who are you?\n".to_owned(),
+    ///     };
+    ///     request.reply(StatusCode::OK, text);
+    /// })?;
+    /// # Ok::<(), libevent2::Error>(())
+    /// ```
+    pub fn client_addr(&self) -> Option<IpAddr> {
+        self.origin().addr
+    }
+
+    /// `http` or `https`: what the client used, as far as trusted proxies say so, or what this
+    /// connection uses.
+    pub fn scheme(&self) -> &'static str {
+        let own = if self.is_secure() { "https" } else { "http" };
+        self.origin().scheme.unwrap_or(own)
+    }
+
+    /// The host that the client asked for, with its port if that is not the usual one: what a
+    /// trusted proxy says, or the target, or the header. It is well formed; whether it is one of
+    /// ours is not checked. `None` when a client of HTTP/1.0 did not say.
+    pub fn host(&self) -> Option<String> {
+        let forwarded = self.origin().host;
+        forwarded.or_else(|| self.authority().map(|host| host.into_owned()))
+    }
+
+    fn origin(&self) -> Origin {
+        let server = self.server();
+        server.proxies().origin(self.peer(), self.headers())
     }
 }
 

@@ -136,7 +136,7 @@ impl Hosts {
         let host = self.of(head);
         let routes = host.0.routes.try_borrow();
         match routes {
-            Ok(routes) => routes.find(&head.method, &head.target),
+            Ok(routes) => routes.find(head),
             Err(_) => Found::Answer(Response::page(super::StatusCode::SERVICE_UNAVAILABLE)),
         }
     }

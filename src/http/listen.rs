@@ -1,11 +1,13 @@
 //! Where a server listens, and how it takes connections.
 
 use super::connection::Connection;
+use super::preface::Prefaces;
+use super::proxy_protocol::Source;
 use super::server::ServerRef;
 use crate::LoopHandle;
 use crate::error::{Error, Result};
-use crate::listener::{Accepted, Listener, ListenerOptions, ListenerRef};
-use crate::stream::{BufferEvent, Handler};
+use crate::listener::{Accepted, Address, Listener, ListenerOptions, ListenerRef};
+use crate::stream::{BufferEvent, Handler, Socket};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
@@ -28,6 +30,7 @@ use std::rc::Rc;
 pub struct Listen {
     place: Place,
     reuse_port: bool,
+    proxied: bool,
     tls: Option<TlsAcceptor>,
 }
 
@@ -68,6 +71,7 @@ impl Listen {
         Listen {
             place,
             reuse_port: false,
+            proxied: false,
             tls: None,
         }
     }
@@ -77,6 +81,17 @@ impl Listen {
     #[must_use]
     pub fn reuse_port(mut self) -> Self {
         self.reuse_port = true;
+        self
+    }
+
+    /// Takes connections from a proxy that speaks the PROXY protocol, version 1 or 2, and from
+    /// nobody else: what begins in another way is closed. [`Request::peer`](super::Request::peer)
+    /// is then the proxy's client.
+    ///
+    /// Whoever reaches such a place can say to be anybody: let only the proxy reach it.
+    #[must_use]
+    pub fn proxy_protocol(mut self) -> Self {
+        self.proxied = true;
         self
     }
 
@@ -123,7 +138,7 @@ impl TlsAcceptor {
     fn accept(
         &self,
         base: &LoopHandle,
-        socket: Accepted,
+        socket: Socket,
         handler: impl Handler,
     ) -> Result<BufferEvent> {
         match self.0 {
@@ -151,6 +166,7 @@ impl ServerRef {
         let Listen {
             place,
             reuse_port,
+            proxied,
             tls,
         } = listen;
         let options = match reuse_port {
@@ -158,10 +174,38 @@ impl ServerRef {
             false => ListenerOptions::new(),
         };
         let weak = Rc::downgrade(&me);
+        let tls = Rc::new(tls);
+        // Dropped with the listener.
+        let prefaces = proxied.then(Rc::<Prefaces>::default);
         let accept = move |_: &ListenerRef, accepted: Accepted| {
-            if let Some(server) = weak.upgrade() {
-                server.accept(accepted, tls.as_ref());
+            let Some(server) = weak.upgrade() else {
+                return;
+            };
+            let peer = accepted.peer().clone();
+            if peer.ip().is_some() {
+                // Without it answers of more than a packet may wait for the client's ACK. Where
+                // it fails there is nothing to wait for.
+                let _ = socket2::SockRef::from(&accepted).set_tcp_nodelay(true);
             }
+            let Some(prefaces) = &prefaces else {
+                return server.accept(accepted.into(), peer, (*tls).as_ref());
+            };
+            let (weak, tls) = (weak.clone(), Rc::clone(&tls));
+            let time = server.limits().idle;
+            let then = move |socket, source| {
+                let peer = match source {
+                    Source::Own => peer,
+                    Source::Client { addr, .. } => Address::Ip(addr),
+                    Source::Unix => Address::Unix(None),
+                };
+                if let Some(server) = weak.upgrade() {
+                    let socket = Socket::with_peer(socket, peer.clone().into());
+                    server.accept(socket, peer, (*tls).as_ref());
+                }
+            };
+            // When the system is short of something the connection is closed, and its client
+            // sees that.
+            let _ = prefaces.begin(server.handle(), accepted.into(), time, then);
         };
         let listener = match place {
             Place::Tcp(addrs) => bind_first(base, &addrs, options, accept)?,
@@ -172,15 +216,9 @@ impl ServerRef {
         Ok(())
     }
 
-    fn accept(self: &Rc<Self>, accepted: Accepted, tls: Option<&TlsAcceptor>) {
+    fn accept(self: &Rc<Self>, accepted: Socket, peer: Address, tls: Option<&TlsAcceptor>) {
         if self.is_closing() {
             return;
-        }
-        let peer = accepted.peer().clone();
-        if peer.ip().is_some() {
-            // Without it answers of more than a packet may wait for the client's ACK. Where it
-            // fails there is nothing to wait for.
-            let _ = socket2::SockRef::from(&accepted).set_tcp_nodelay(true);
         }
         let connection = Connection::new(self, &peer, tls.is_some());
         let driver = connection.driver();

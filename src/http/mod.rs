@@ -44,6 +44,7 @@
 //! protocol. HTTP/2 is left to what stands in front.
 
 mod attachment;
+mod byteranges;
 mod client;
 mod conditional;
 mod connection;
@@ -67,6 +68,7 @@ mod listen;
 pub mod multipart;
 mod negotiation;
 mod outgoing;
+mod preface;
 mod proxy_protocol;
 #[cfg(test)]
 mod random_input;
@@ -75,6 +77,7 @@ mod request;
 mod responder;
 mod response;
 mod routes;
+mod send_file;
 mod server;
 mod stats;
 mod target;
@@ -106,6 +109,7 @@ pub use request::Request;
 pub use responder::Responder;
 pub use response::{Body, Response};
 pub use routes::Route;
+pub use send_file::SendFile;
 pub use server::{Server, ServerRef};
 pub use stats::ServerStats;
 

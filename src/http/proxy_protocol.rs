@@ -116,13 +116,13 @@ fn block(bytes: &[u8]) -> Preface {
     if !begins(bytes, SIGNATURE) {
         return Bad("no PROXY header");
     }
+    if bytes.get(12).is_some_and(|byte| byte >> 4 != 2) {
+        return Bad("a PROXY header of another version");
+    }
     let Some(&[version_command, family, high, low]) = bytes.get(12..16) else {
         return Partial;
     };
     let size = usize::from(u16::from_be_bytes([high, low]));
-    if version_command >> 4 != 2 {
-        return Bad("a PROXY header of another version");
-    }
     if size > LONGEST_BLOCK {
         return Bad("a PROXY header that is too long");
     }

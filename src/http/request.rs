@@ -137,6 +137,22 @@ impl Request {
         self.received.peer
     }
 
+    /// Whether the connection itself is one of TLS. What the client used before a proxy is
+    /// [`scheme`](Self::scheme).
+    pub fn is_secure(&self) -> bool {
+        self.exchange.connection().secure
+    }
+
+    /// Host and port of the target, if it has them, or of the header.
+    pub(super) fn authority(&self) -> Option<Cow<'_, str>> {
+        let head = &self.received.head;
+        if let Some(authority) = &head.target.authority {
+            return Some(Cow::Borrowed(authority));
+        }
+        let host = head.header("host").filter(|host| !host.is_empty())?;
+        Some(String::from_utf8_lossy(host))
+    }
+
     /// The loop, to make timers and other objects on.
     pub fn handle(&self) -> &LoopHandle {
         self.exchange.server().handle()

@@ -1,7 +1,8 @@
 //! Which handler a request belongs to.
 
-use super::target::{self, Target};
-use super::{Request, Response, StatusCode};
+use super::target;
+use super::wire::request::RequestHead;
+use super::{Cors, Request, Response, StatusCode};
 use crate::callback::Outcome;
 use crate::error::{Error, Result};
 use ::http::{HeaderValue, Method, header};
@@ -29,6 +30,7 @@ pub struct Route {
     pattern: String,
     body_bytes: Option<u64>,
     streamed: bool,
+    cors: Option<Rc<Cors>>,
 }
 
 impl Route {
@@ -38,6 +40,7 @@ impl Route {
             pattern: pattern.into(),
             body_bytes: None,
             streamed: false,
+            cors: None,
         }
     }
 
@@ -46,6 +49,15 @@ impl Route {
     #[must_use]
     pub fn body_bytes(mut self, bytes: u64) -> Self {
         self.body_bytes = Some(bytes);
+        self
+    }
+
+    /// Lets pages of other sites use it: the server answers what browsers ask before, and adds to
+    /// all answers what lets the pages read them. A policy that names no methods allows those
+    /// that the path has handlers for.
+    #[must_use]
+    pub fn cors(mut self, policy: Cors) -> Self {
+        self.cors = Some(Rc::new(policy));
         self
     }
 
@@ -75,6 +87,7 @@ pub(super) struct Endpoint {
     pub(super) handler: RefCell<Box<dyn FnMut(Request) -> Outcome>>,
     pub(super) body_bytes: Option<u64>,
     pub(super) streamed: bool,
+    pub(super) cors: Option<Rc<Cors>>,
 }
 
 /// What the parts of a pattern in braces stand for.
@@ -107,6 +120,7 @@ impl Routes {
             handler: RefCell::new(handler),
             body_bytes: route.body_bytes,
             streamed: route.streamed,
+            cors: route.cors,
         });
         let mut methods = self.paths.remove(path).unwrap_or_default();
         let same = methods.iter_mut().find(|(known, _)| *known == method);
@@ -144,12 +158,18 @@ impl Routes {
             handler: RefCell::new(handler),
             body_bytes: route.body_bytes,
             streamed: route.streamed,
+            cors: route.cors,
         }))
     }
 
-    pub(super) fn find(&self, method: &Method, target: &Target) -> Found {
+    pub(super) fn find(&self, head: &RequestHead) -> Found {
+        let (method, target) = (&head.method, &head.target);
         let path = target.for_routing();
         let Ok(found) = self.paths.at(&path) else {
+            let known = self.fallback.iter().map(|endpoint| (None, endpoint));
+            if let Some(response) = preflight(head, known) {
+                return Found::Answer(response);
+            }
             return match &self.fallback {
                 Some(fallback) => Found::Endpoint(Rc::clone(fallback), Params::new()),
                 None if target.path == "*" && *method == Method::OPTIONS => {
@@ -158,6 +178,11 @@ impl Routes {
                 None => Found::Answer(Response::page(StatusCode::NOT_FOUND)),
             };
         };
+        let known = found.value.iter();
+        let known = known.map(|(method, endpoint)| (method.as_ref(), endpoint));
+        if let Some(response) = preflight(head, known) {
+            return Found::Answer(response);
+        }
         let of = |wanted: Option<&Method>| {
             let mut known = found.value.iter();
             known.find(|(method, _)| method.as_ref() == wanted)
@@ -173,6 +198,45 @@ impl Routes {
         });
         Found::Endpoint(Rc::clone(endpoint), params.collect())
     }
+}
+
+/// The answer to a browser that asks whether a page of another site may use the path, by the
+/// policy of the method that it asks for.
+fn preflight<'a>(
+    head: &RequestHead,
+    known: impl Iterator<Item = (Option<&'a Method>, &'a Rc<Endpoint>)> + Clone,
+) -> Option<Response> {
+    if head.method != Method::OPTIONS {
+        return None;
+    }
+    let asked = head.headers();
+    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes();
+    let is_wanted = |method: &Method| method.as_str().as_bytes() == wanted;
+    let mut named = known
+        .clone()
+        .filter(|(method, _)| method.is_some_and(is_wanted));
+    let mut any = known.clone().filter(|(method, _)| method.is_none());
+    let policies = || {
+        known
+            .clone()
+            .filter_map(|(_, endpoint)| endpoint.cors.as_ref())
+    };
+    let policy = match named.next().or_else(|| any.next()) {
+        Some((_, endpoint)) => endpoint.cors.as_ref(),
+        None => policies().next(),
+    };
+    let methods: Vec<_> = known
+        .clone()
+        .filter_map(|(method, _)| method.cloned())
+        .collect();
+    let methods = match any.next() {
+        Some(_) => Method::from_bytes(wanted).into_iter().collect(),
+        None => methods,
+    };
+    let headers = policy?.preflight_headers(&head.method, &asked, &methods)?;
+    let mut response = Response::new(StatusCode::NO_CONTENT);
+    *response.headers_mut() = headers;
+    Some(response)
 }
 
 /// The answer to a method that a path has no handler for.

@@ -231,6 +231,11 @@ impl Connection {
         let expects = head.expects_continue && framing != Framing::Length(0);
         let found = self.server.find(&head);
         let exchange = Exchange::begin(me, &head, last);
+        if let Found::Endpoint(endpoint, _) = &found
+            && let Some(cors) = &endpoint.cors
+        {
+            exchange.set_policy(cors.answer_headers(&head.headers()));
+        }
         self.current.replace(Some(Rc::clone(&exchange)));
 
         let (target, limit, streamed) = match found {

@@ -25,7 +25,10 @@ impl Incoming {
     /// use std::{cell::Cell, rc::Rc};
     ///
     /// /// Counts the bytes of a form, on a route that is streamed.
-    /// fn count(mut request: Request) {
+    /// fn count(request: Request) {
+    ///     let Some(body) = request.incoming() else {
+    ///         return request.reply(StatusCode::BAD_REQUEST, "no body\n");
+    ///     };
     ///     let parser = match Parser::new(&request, Limits::new()) {
     ///         Ok(parser) => parser,
     ///         Err(error) => return request.respond(error.response()),
@@ -38,7 +41,7 @@ impl Incoming {
     ///         }
     ///         Ok(())
     ///     };
-    ///     request.incoming().multipart(parser, on, move |read| match read {
+    ///     body.multipart(parser, on, move |read| match read {
     ///         Ok(()) => request.reply(StatusCode::OK, format!("{} bytes\n", bytes.get())),
     ///         Err(error) => request.respond(error.response()),
     ///     });
@@ -82,15 +85,15 @@ impl Incoming {
     /// use libevent2::http::multipart::{Limits, Parser, SaveTo};
     /// use libevent2::http::{Request, StatusCode};
     ///
-    /// fn upload(mut request: Request) {
+    /// fn upload(request: Request) {
+    ///     let Some(body) = request.incoming() else {
+    ///         return request.reply(StatusCode::BAD_REQUEST, "no body\n");
+    ///     };
     ///     match Parser::new(&request, Limits::new().parts(10)) {
-    ///         Ok(parser) => {
-    ///             let body = request.incoming();
-    ///             body.save(parser, SaveTo::new("uploads"), move |saved| match saved {
-    ///                 Ok(_) => request.reply(StatusCode::CREATED, "Thank you.\n"),
-    ///                 Err(error) => request.respond(error.response()),
-    ///             });
-    ///         }
+    ///         Ok(parser) => body.save(parser, SaveTo::new("uploads"), move |saved| match saved {
+    ///             Ok(_) => request.reply(StatusCode::CREATED, "Thank you.\n"),
+    ///             Err(error) => request.respond(error.response()),
+    ///         }),
     ///         Err(error) => request.respond(error.response()),
     ///     }
     /// }

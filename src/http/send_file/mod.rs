@@ -1,11 +1,13 @@
 use super::conditional::Verdict;
 use super::ranges::{self, Wanted};
+use super::response::{Body, Piece};
 use super::{Coding, ETag, Request, Response, Validators, byteranges};
 use ::http::header::{self, IntoHeaderName};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A file as the answer to a request: whole or in ranges, or the word that the client has it
@@ -123,12 +125,11 @@ impl SendFile {
     /// not read, 412 or 416.
     pub fn answer(self, request: &Request) -> Response {
         let (plan, file) = self.plan(request.method(), request.headers(), SystemTime::now());
-        let mut response = match plan.content {
-            Parts::None => Response::new(plan.status),
-            Parts::One(range) => Response::new(plan.status).file_part(file, range),
-            Parts::Several(parts, end) => Response::new(plan.status).file_parts(file, parts, end),
+        let mut response = match plan.status.is_client_error() {
+            true => Response::page(plan.status),
+            false => Response::new(plan.status).body(plan.content.of(file)),
         };
-        *response.headers_mut() = plan.headers;
+        response.headers_mut().extend(plan.headers);
         response
     }
 
@@ -173,6 +174,27 @@ impl SendFile {
             }
         }
         (None, self.plain)
+    }
+}
+
+impl Parts {
+    fn of(self, file: File) -> Body {
+        let file = Arc::new(file);
+        let part = |range: Range<u64>| Piece::File {
+            file: Arc::clone(&file),
+            at: range.start,
+            left: range.end - range.start,
+        };
+        match self {
+            Parts::None => Body::from(Vec::new()),
+            Parts::One(range) => Body::pieces((!range.is_empty()).then(|| part(range))),
+            Parts::Several(parts, end) => {
+                let parts = parts.into_iter();
+                let pieces =
+                    parts.flat_map(|(head, range)| [Piece::Bytes(head.into()), part(range)]);
+                Body::pieces(pieces.chain([Piece::Bytes(end.into())]))
+            }
+        }
     }
 }
 

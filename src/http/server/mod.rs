@@ -5,7 +5,7 @@ use super::exchange::Finished;
 use super::hosts::Hosts;
 use super::routes::Route;
 use super::stats::{Counters, ServerStats};
-use super::{Limits, Listen, Request};
+use super::{Limits, Listen, Request, TrustedProxies};
 use crate::LoopHandle;
 use crate::base::Live;
 use crate::callback::{CallbackResult, Outcome};
@@ -39,6 +39,7 @@ pub struct ServerRef {
     closing: Cell<bool>,
     closed: Cell<bool>,
     hosts: Hosts,
+    proxies: RefCell<TrustedProxies>,
     listeners: RefCell<Vec<Listener>>,
     connections: RefCell<Slab<Rc<Connection>>>,
     /// How many handlers run now.
@@ -80,6 +81,7 @@ impl Server {
             closing: Cell::new(false),
             closed: Cell::new(false),
             hosts: Hosts::default(),
+            proxies: RefCell::default(),
             listeners: RefCell::default(),
             connections: RefCell::default(),
             running: Cell::new(0),
@@ -221,6 +223,16 @@ impl ServerRef {
     #[inline]
     pub fn limits(&self) -> Limits {
         self.limits.get()
+    }
+
+    /// Believes these proxies, and nobody else, when they say whose requests they pass on; see
+    /// [`Request::client_addr`].
+    pub fn trust_proxies(&self, proxies: TrustedProxies) {
+        self.proxies.replace(proxies);
+    }
+
+    pub(super) fn proxies(&self) -> std::cell::Ref<'_, TrustedProxies> {
+        self.proxies.borrow()
     }
 
     /// Gives the requests for a path, or for a method and a path, to `handler`, in the place of

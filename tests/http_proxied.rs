@@ -1,0 +1,182 @@
+//! Behind a proxy: whose request it is.
+#![cfg(all(feature = "http", unix))]
+
+mod common;
+mod http_client;
+
+use common::bounded;
+use http_client::{Client, request, with_server};
+use libevent2::http::{Limits, Listen, Request, Server, StatusCode, TrustedProxies};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+/// Answers with what it knows of the client.
+fn introduce(server: &Server) {
+    server.fallback(|request: Request| {
+        let peer = request.peer().map(|peer| peer.to_string());
+        let client = request.client_addr().map(|addr| addr.to_string());
+        let text = format!(
+            "{} {} {} {}",
+            peer.unwrap_or_default(),
+            client.unwrap_or_default(),
+            request.scheme(),
+            request.host().unwrap_or_default()
+        );
+        request.reply(StatusCode::OK, text);
+    });
+}
+
+fn told(client: &mut Client, more: &str) -> Vec<String> {
+    client.send(request("GET /", &format!("{more}\r\n")));
+    let answer = client.read().expect("an answer");
+    answer.text().split(' ').map(str::to_owned).collect()
+}
+
+const FORWARDED: &str = "X-Forwarded-For: 6.6.6.6, 192.0.2.7\r\n\
+    X-Forwarded-Proto: https\r\nX-Forwarded-Host: www.example\r\n";
+
+#[test]
+fn a_trusted_proxy_says_whose_request_it_is() {
+    let _bounded = bounded();
+    with_server(
+        |server| {
+            server.trust_proxies(TrustedProxies::new(["127.0.0.1"]).unwrap());
+            introduce(server);
+        },
+        |addr| {
+            let client = &mut Client::new(addr);
+            assert_eq!(
+                told(client, FORWARDED)[1..],
+                ["192.0.2.7", "https", "www.example"]
+            );
+            assert_eq!(told(client, "")[1..], ["127.0.0.1", "http", "test"]);
+            client.send("GET http://Other:81/ HTTP/1.1\r\nHost: test\r\n\r\n");
+            assert!(client.read().unwrap().text().ends_with(" Other:81"));
+            client.send("GET / HTTP/1.0\r\n\r\n");
+            assert!(client.read().unwrap().text().ends_with(" 127.0.0.1 http "));
+        },
+    );
+}
+
+#[test]
+fn nobody_is_trusted_unless_told() {
+    let _bounded = bounded();
+    with_server(introduce, |addr| {
+        let client = &mut Client::new(addr);
+        assert_eq!(told(client, FORWARDED)[1..], ["127.0.0.1", "http", "test"]);
+    });
+}
+
+/// A server that takes connections by the PROXY protocol, beside its usual place.
+fn behind_proxy<T>(
+    limits: Limits,
+    client: impl FnOnce(std::net::SocketAddr) -> T + Send + 'static,
+) -> T
+where
+    T: Send + 'static,
+{
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    with_server(
+        move |server| {
+            server.set_limits(limits);
+            server
+                .listen_by(Listen::socket(socket).proxy_protocol())
+                .unwrap();
+            introduce(server);
+        },
+        move |_| client(addr),
+    )
+}
+
+#[test]
+fn the_proxy_protocol_says_whose_connection_it_is() {
+    let _bounded = bounded();
+    behind_proxy(Limits::new(), |addr| {
+        let client = &mut Client::new(addr);
+        client.send("PROXY TCP4 192.0.2.7 10.0.0.1 12345 80\r\n");
+        assert_eq!(told(client, "")[..2], ["192.0.2.7:12345", "192.0.2.7"]);
+        // It is said once for the connection.
+        assert_eq!(
+            told(client, FORWARDED)[..2],
+            ["192.0.2.7:12345", "192.0.2.7"]
+        );
+
+        // In one packet with the request, and in pieces.
+        let client = &mut Client::new(addr);
+        let line = "PROXY TCP6 2001:db8::7 ::1 1 80\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        client.send(line);
+        assert!(
+            client
+                .read()
+                .unwrap()
+                .text()
+                .starts_with("[2001:db8::7]:1 ")
+        );
+        let client = &mut Client::new(addr);
+        for byte in line.as_bytes().chunks(1) {
+            client.send(byte);
+        }
+        assert!(
+            client
+                .read()
+                .unwrap()
+                .text()
+                .starts_with("[2001:db8::7]:1 ")
+        );
+
+        // A health check of the proxy's own, version 2.
+        let client = &mut Client::new(addr);
+        client.send(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+        assert_eq!(told(client, "")[1], "127.0.0.1");
+    });
+}
+
+#[test]
+fn who_does_not_speak_the_proxy_protocol_is_cut_off() {
+    let _bounded = bounded();
+    behind_proxy(Limits::new(), |addr| {
+        for bad in [
+            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            "PROXY TCP4 192.0.2.7 10.0.0.1 12345 99999\r\n",
+            "\r\n\r\n\0\r\nQUIT\n\x31",
+        ] {
+            let mut client = Client::new(addr);
+            client.try_send(bad);
+            assert!(client.is_closed(), "{bad:?}");
+        }
+        let client = &mut Client::new(addr);
+        client.send("PROXY UNKNOWN\r\n");
+        assert_eq!(told(client, "")[1], "127.0.0.1");
+    });
+}
+
+#[test]
+fn a_header_that_does_not_come_is_not_waited_for() {
+    let _bounded = bounded();
+    let idle = Duration::from_millis(100);
+    behind_proxy(Limits::new().idle(idle), |addr| {
+        let begun = Instant::now();
+        let mut client = Client::new(addr);
+        client.send("PROXY TCP4 ");
+        assert!(client.is_closed());
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    });
+}
+
+#[test]
+fn a_server_that_closes_does_not_wait_for_headers() {
+    let _bounded = bounded();
+    // `with_server` closes the server when the client has returned, and runs it to its end.
+    let left = behind_proxy(Limits::new(), |addr| {
+        let mut client = Client::new(addr);
+        client.send("PROXY TCP4 ");
+        // One that came later is served, so the first one waits.
+        let other = &mut Client::new(addr);
+        other.send("PROXY UNKNOWN\r\n");
+        assert_eq!(told(other, "")[1], "127.0.0.1");
+        client
+    });
+    let mut left = left;
+    assert!(left.is_closed());
+}
