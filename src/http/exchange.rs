@@ -170,6 +170,11 @@ impl Exchange {
         self.with_extra(|extra| extra.deferred = Some(number));
     }
 
+    /// Whether another thread has the duty to answer.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.extra(|extra| extra.deferred).is_some()
+    }
+
     // --- hooks ------------------------------------------------------------------------------
 
     pub(super) fn on_sent(&self, hook: SentHook) {

@@ -252,7 +252,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if !self.exchange.is_answered() {
+        if !self.exchange.is_answered() && !self.exchange.is_deferred() {
             let page = Response::page(StatusCode::INTERNAL_SERVER_ERROR);
             self.exchange.respond(page);
         }

@@ -109,6 +109,10 @@ impl Client {
         if head || matches!(answer.status, 100 | 204 | 304) {
             return Some(answer);
         }
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.read_chunks();
+            return Some(answer);
+        }
         let len: usize = answer.header("content-length").unwrap().parse().unwrap();
         while self.seen.len() < len {
             assert!(
@@ -131,6 +135,36 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => false,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// A chunked body, to its last chunk; trailers are thrown away.
+    fn read_chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.read_line();
+            let len = usize::from_str_radix(&line, 16).unwrap();
+            if len == 0 {
+                while !self.read_line().is_empty() {}
+                return body;
+            }
+            while self.seen.len() < len + 2 {
+                assert!(self.more(), "the body ended in a chunk");
+            }
+            body.extend(self.seen.drain(..len));
+            assert_eq!(self.read_line(), "");
+        }
+    }
+
+    /// A line, without its end.
+    pub fn read_line(&mut self) -> String {
+        let end = loop {
+            match self.seen.windows(2).position(|end| end == b"\r\n") {
+                Some(at) => break at,
+                None => assert!(self.more(), "half a line: {:?}", self.seen),
+            }
+        };
+        let line: Vec<u8> = self.seen.drain(..end + 2).collect();
+        String::from_utf8(line[..end].to_vec()).unwrap()
     }
 
     /// Whether the server has closed the connection, after everything that was read.
