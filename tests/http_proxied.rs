@@ -1,10 +1,14 @@
 //! Behind a proxy: whose request it is.
 #![cfg(all(feature = "http", unix))]
 
+#[cfg(feature = "rustls")]
+#[path = "common/rustls.rs"]
+mod certificates;
 mod common;
 mod http_client;
 
 use common::bounded;
+use common::peers::peer;
 use http_client::{Client, request, with_server};
 use libevent2::http::{Limits, Listen, Request, Server, StatusCode, TrustedProxies};
 use std::net::TcpListener;
@@ -179,4 +183,123 @@ fn a_server_that_closes_does_not_wait_for_headers() {
     });
     let mut left = left;
     assert!(left.is_closed());
+}
+
+#[test]
+fn curl_speaks_the_proxy_protocol() {
+    let Some(mut curl) = peer("curl") else { return };
+    let _bounded = bounded();
+    behind_proxy(Limits::new(), move |addr| {
+        let url = format!("http://{addr}/");
+        let output = curl.args(["-sS", "--haproxy-protocol", &url]).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(text.starts_with("127.0.0.1:"), "{text}");
+    });
+}
+
+/// nginx in front of the server, on a port of its own.
+struct Nginx(std::process::Child, tempfile::TempDir);
+
+impl Nginx {
+    fn start(mut nginx: std::process::Command, server: std::net::SocketAddr, port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display();
+        let config = format!(
+            "daemon off; master_process off; pid {path}/pid; error_log {path}/error.log;
+            events {{ }}
+            http {{
+                access_log off;
+                client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
+                fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
+                server {{
+                    listen 127.0.0.1:{port};
+                    location / {{
+                        proxy_pass http://{server};
+                        proxy_http_version 1.1;
+                        proxy_set_header Host $http_host;
+                        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+                        proxy_set_header X-Forwarded-Proto $scheme;
+                        proxy_set_header X-Forwarded-Host $http_host;
+                    }}
+                }}
+            }}"
+        );
+        let file = folder.path().join("nginx.conf");
+        std::fs::write(&file, config).unwrap();
+        let child = nginx
+            .arg("-p")
+            .arg(folder.path())
+            .arg("-c")
+            .arg(file)
+            .spawn()
+            .unwrap();
+        Nginx(child, folder)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn nginx_says_whose_request_it_is() {
+    let Some(nginx) = peer("nginx") else { return };
+    let _bounded = bounded();
+    with_server(
+        |server| {
+            server.trust_proxies(TrustedProxies::new(["127.0.0.1"]).unwrap());
+            introduce(server);
+        },
+        |addr| {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            let _nginx = Nginx::start(nginx, addr, port);
+            while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+                std::thread::yield_now();
+            }
+            let client = &mut Client::new(([127, 0, 0, 1], port).into());
+            // nginx adds its client, this machine, which is trusted, so the entry before counts;
+            // of what it sets itself nothing of the client's is left.
+            let spoofed = "X-Forwarded-For: 6.6.6.6, 192.0.2.7\r\nX-Forwarded-Proto: https\r\n";
+            let told = told(client, spoofed);
+            assert_eq!(told[1..], ["192.0.2.7", "http", "test"]);
+        },
+    );
+}
+
+#[cfg(feature = "rustls")]
+mod over_tls {
+    use super::*;
+    use crate::certificates::{WORLD, acceptor};
+
+    #[test]
+    fn the_proxy_header_comes_before_tls() {
+        let Some(mut curl) = peer("curl") else { return };
+        let _bounded = bounded();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, &WORLD.authority.certificate_pem).unwrap();
+        with_server(
+            move |server| {
+                let place = Listen::socket(socket).tls(acceptor()).proxy_protocol();
+                server.listen_by(place).unwrap();
+                introduce(server);
+            },
+            move |_| {
+                let url = format!("https://{addr}/");
+                curl.args(["-sS", "--haproxy-protocol", "--cacert"])
+                    .arg(authority)
+                    .arg(url);
+                let output = curl.output().unwrap();
+                let text = String::from_utf8(output.stdout).unwrap();
+                assert!(text.contains(" 127.0.0.1 https 127.0.0.1:"), "{text}");
+            },
+        );
+    }
 }

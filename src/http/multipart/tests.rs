@@ -156,3 +156,20 @@ fn a_boundary_is_short_and_visible() {
     assert!(Parser::with_boundary(&"x".repeat(70), Limits::new()).is_ok());
     assert!(Parser::with_boundary("a b'()+_,-./:=?", Limits::new()).is_ok());
 }
+
+#[test]
+fn each_failure_has_its_status() {
+    use crate::http::BodyError;
+    let full = io::Error::from(io::ErrorKind::StorageFull);
+    let broken = io::Error::other("broken");
+    for (error, status) in [
+        (Error::Io(full), 507),
+        (Error::Io(broken), 500),
+        (Error::Callback("no".into()), 500),
+        (Error::Body(BodyError::TooLong { limit: 1 }), 413),
+        (Error::Body(BodyError::Closed), 400),
+        (ContentError::TooMany { what: "parts" }.into(), 413),
+    ] {
+        assert_eq!(error.response().status_code(), status, "{error}");
+    }
+}
