@@ -13,6 +13,9 @@ use crate::listener::Address;
 use crate::stream::{BufferEventRef, Handler, StreamEvent, StreamShare};
 use read::Reading;
 pub(super) use read::SCRATCH;
+#[cfg(feature = "websocket")]
+pub(super) use upgrade::Guest;
+pub(super) use upgrade::Guests;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -42,6 +45,8 @@ pub(super) struct Connection {
     pub(super) watch: super::watch::Mark,
     /// The client has sent all that it will send.
     eof: Cell<bool>,
+    /// Nothing will come behind the bytes that are being looked at.
+    over: Cell<bool>,
     /// Some of a body was left unread, and what comes is no request.
     unread: Cell<bool>,
     closed: Cell<bool>,
@@ -69,6 +74,7 @@ impl Connection {
             lost: Cell::new(0),
             watch: super::watch::Mark::at(server.tick()),
             eof: Cell::new(false),
+            over: Cell::new(false),
             unread: Cell::new(false),
             closed: Cell::new(false),
         })

@@ -77,6 +77,7 @@ impl Connection {
                 break;
             }
             let available = input.copy_to(&mut scratch);
+            self.over.set(self.eof.get() && available == input.len());
             let used = self.consume(&scratch[..available]);
             self.received.set(self.received.get() + used as u64);
             if used == 0 || self.closed.get() {
@@ -99,7 +100,11 @@ impl Connection {
             return false;
         };
         let len = input.len();
-        if seen == 0 || len >= 2 * seen || len >= self.server.limits().header_bytes {
+        if seen == 0
+            || self.eof.get()
+            || len >= 2 * seen
+            || len >= self.server.limits().header_bytes
+        {
             return false;
         }
         let from = seen.saturating_sub(3);
@@ -207,7 +212,7 @@ impl Connection {
                 });
                 (Reading::Lingering, Some(0))
             }
-            Ok(None) if self.eof.get() => {
+            Ok(None) if self.over.get() => {
                 self.finish();
                 (Reading::Lingering, None)
             }
@@ -331,7 +336,7 @@ impl Connection {
             return (self.bad_body(intake, BodyError::TooLong { limit }), Some(0));
         }
         match step {
-            Step::Wait if self.eof.get() => {
+            Step::Wait if self.over.get() => {
                 intake.give_up(BodyError::Closed);
                 self.abort();
                 (Reading::Lingering, None)
