@@ -14,6 +14,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+/// How many bytes the system may hold that are not even on their way to the client.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 << 10;
+
 /// A place to listen at; see [`ServerRef::listen_by`].
 ///
 /// ```no_run
@@ -183,9 +187,7 @@ impl ServerRef {
             };
             let peer = accepted.peer().clone();
             if peer.ip().is_some() {
-                // Without it answers of more than a packet may wait for the client's ACK. Where
-                // it fails there is nothing to wait for.
-                let _ = socket2::SockRef::from(&accepted).set_tcp_nodelay(true);
+                tune(&accepted);
             }
             let Some(prefaces) = &prefaces else {
                 return server.accept(accepted.into(), peer, (*tls).as_ref());
@@ -231,6 +233,17 @@ impl ServerRef {
         connection.begin(self.add(Rc::clone(&connection)), stream.share());
         stream.detach();
     }
+}
+
+/// Each of it may fail, which does no harm.
+fn tune(socket: &Accepted) {
+    let socket = socket2::SockRef::from(socket);
+    // Answers of more than a packet would wait for the client's ACK.
+    let _ = socket.set_tcp_nodelay(true);
+    // A client that hardly reads would make the system hold megabytes, for which all others wait
+    // when there are many of its kind; and `Limits::idle` would not see it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
 }
 
 fn bind_first(
