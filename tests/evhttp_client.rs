@@ -326,6 +326,36 @@ fn a_response_of_http_1_0_ends_its_connection_unless_it_says_otherwise() {
     }
 }
 
+#[test]
+fn a_response_may_end_at_each_byte_and_have_any_byte_changed() {
+    let _bounded = bounded();
+    const WHOLE: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n\
+                         3\r\nabc\r\n0\r\nT: u\r\n\r\n";
+    let answer = |bytes: &[u8]| {
+        let mut base = EventBase::new().unwrap();
+        let server = Server::saying(bytes);
+        let connection = connect(&base, &server);
+        connection
+            .set_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        ask(&mut base, &connection, ClientRequest::get("/"))
+    };
+    for length in 0..WHOLE.len() {
+        assert!(answer(&WHOLE.as_bytes()[..length]).is_err(), "{length}");
+    }
+    assert_eq!(text(answer(WHOLE.as_bytes())), (200, "abc".into()));
+    for at in 0..WHOLE.len() {
+        for byte in [0, b' ', b'\n', b'-', b':', b'9', 0xff] {
+            let mut bytes = WHOLE.as_bytes().to_vec();
+            bytes[at] = byte;
+            // Whatever it is, it is told once, and nothing is read from elsewhere.
+            if let Ok(response) = answer(&bytes) {
+                assert!(response.body().len() <= WHOLE.len());
+            }
+        }
+    }
+}
+
 // --- Expect -----------------------------------------------------------------------------------------
 
 #[test]

@@ -11,7 +11,7 @@ mod tls;
 
 use common::bounded;
 use dns_common::NameServer;
-use evhttp_client_common::{Got, Peer, Server, ask, noting, refused, text, until};
+use evhttp_client_common::{Got, ask, noting, refused, text, until};
 use https::{serve, serve_on, web};
 use libevent2::EventBase;
 use libevent2::dns::{Config, Resolver};

@@ -181,14 +181,18 @@ impl ConnectionRef {
         drop(self.0.lookup.take());
         drop(self.0.found.take());
         self.0.retry.stop();
-        // What has come to its end meanwhile is on no connection.
-        let ended = current.take_end().is_some();
-        if self.0.in_c.replace(false) && !ended {
-            let entered = self.0.base.inner().enter();
-            // SAFETY: it is the only one of its connection, which is alive; the loop's turn.
-            unsafe { current.cancel_in_c() };
-            drop(entered);
-            self.0.stale.set(true);
+        match current.take_end() {
+            // It has its response: the connection is as good as before.
+            Some(End::Complete(_)) => self.0.in_c.set(false),
+            Some(_) => self.drop_link(),
+            None if self.0.in_c.replace(false) => {
+                let entered = self.0.base.inner().enter();
+                // SAFETY: it is the only one of its connection, which is alive; the loop's turn.
+                unsafe { current.cancel_in_c() };
+                drop(entered);
+                self.0.stale.set(true);
+            }
+            None => {}
         }
         self.0.current.take();
         current.finish(self, Err(ClientError::Cancelled));

@@ -114,6 +114,12 @@ impl Link {
         unsafe { ffi::bufferevent_get_output(ffi::evhttp_connection_get_bufferevent(self.raw)) }
     }
 
+    pub(super) fn set_timeout(&mut self, settings: &Settings) {
+        self.connect_timeout = settings.connect_timeout();
+        // SAFETY: alive.
+        unsafe { settings.apply_timeout(self.raw) };
+    }
+
     /// Sets the clock for an attempt to connect; `late` is how old the loop's time is, from which C
     /// counts.
     pub(super) fn begin(&mut self, late: Duration) {
@@ -125,7 +131,9 @@ impl Link {
     /// took all its time has timed out, and else C gives up without an error for refusal only.
     pub(super) fn not_connected(&self) -> super::ClientError {
         let address = self.address;
-        if self.began.elapsed() >= self.connect_timeout {
+        // libevent's clock is a coarse one.
+        let early = (self.connect_timeout / 2).min(Duration::from_millis(20));
+        if self.began.elapsed() + early >= self.connect_timeout {
             return super::ClientError::ConnectTimedOut { address };
         }
         let source = io::Error::from_raw_os_error(libc::ECONNREFUSED);

@@ -279,7 +279,7 @@ impl ConnectionRef {
     }
 
     /// Gives up when nothing happens for so long: while connecting, while sending, or while waiting
-    /// for the response. `None`, as at first, is 45 s to connect and 50 s for the others. A server that
+    /// for the response; an idle connection is closed then. `None`, as at first, is 45 s to connect and 50 s for the others. A server that
     /// sends a byte now and then is not ended by it.
     ///
     /// # Errors
@@ -291,9 +291,8 @@ impl ConnectionRef {
             return Err(Error::invalid("timeout", "nothing takes no time"));
         }
         self.set(|settings| settings.timeout = timeout)?;
-        if let Some(link) = self.0.link.borrow().as_ref() {
-            // SAFETY: alive.
-            unsafe { self.0.settings.borrow().apply_timeout(link.raw()) };
+        if let Some(link) = self.0.link.borrow_mut().as_mut() {
+            link.set_timeout(&self.0.settings.borrow());
         }
         Ok(())
     }
