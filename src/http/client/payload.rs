@@ -1,6 +1,7 @@
 //! The body of a request.
 
 use super::conn::Conn;
+use crate::LoopHandle;
 use crate::buffer::FileSegment;
 use crate::callback::{CallbackResult, Outcome};
 use crate::error::{Error, Result};
@@ -60,6 +61,7 @@ type DrainHook = Box<dyn FnMut(&Upload) -> Outcome>;
 
 /// What the connection knows of an [`Upload`].
 pub(super) struct Uploading {
+    handle: LoopHandle,
     conn: Weak<Conn>,
     /// Bytes to go; None for chunks.
     left: Cell<Option<u64>>,
@@ -73,6 +75,7 @@ pub(super) struct Uploading {
 impl Uploading {
     pub(super) fn new(conn: &Rc<Conn>, length: Option<u64>, begin: Begin) -> Rc<Self> {
         Rc::new(Uploading {
+            handle: conn.handle.clone(),
             conn: Rc::downgrade(conn),
             left: Cell::new(length),
             finished: Cell::new(false),
@@ -165,6 +168,11 @@ impl Upload {
                 ])
             }
         }
+    }
+
+    /// The loop that it lives on.
+    pub fn handle(&self) -> &LoopHandle {
+        &self.0.handle
     }
 
     /// How many bytes of what was sent wait in memory.

@@ -97,7 +97,7 @@ impl Conn {
         }
         for (name, value) in &shared.options.headers {
             if !headers.contains_key(name) {
-                write::header_line(out, name.as_str(), value.as_bytes());
+                write::header(out, name, value);
             }
         }
         if let Some(credentials) = &url.credentials
