@@ -13,9 +13,6 @@ use crate::listener::Address;
 use crate::stream::{BufferEventRef, Handler, StreamEvent, StreamShare};
 use read::Reading;
 pub(super) use read::SCRATCH;
-#[cfg(feature = "websocket")]
-pub(super) use upgrade::Guest;
-pub(super) use upgrade::Guests;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
