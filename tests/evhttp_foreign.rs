@@ -5,7 +5,7 @@ mod common;
 mod evhttp_common;
 
 use common::{DropCount, bounded, count};
-use evhttp_common::{finish, get, in_background};
+use evhttp_common::{Client, beside, finish, get, in_background, request};
 use libevent2::evhttp::{Request, Server};
 use libevent2::{EventBase, Kind, ffi};
 use std::ffi::c_void;
@@ -103,5 +103,63 @@ fn a_server_with_a_request_in_flight_is_not_given_away() {
     held.take().unwrap().reply(200, None, "").unwrap();
     base.run_until_exit().unwrap();
     assert_eq!(client.join().unwrap(), 200);
+    finish(&mut base, server);
+}
+
+#[test]
+fn a_server_given_to_c_forgets_the_hooks_of_its_connections() {
+    let _bounded = bounded();
+    let dropped = count();
+    let mut base = EventBase::new().unwrap();
+    let server = Server::bind(&base, "127.0.0.1:0").unwrap();
+    server.set_default_content_type(Some("text/x-own")).unwrap();
+    let drops = Rc::clone(&dropped);
+    server.set_gencb(move |request: Request| {
+        let held = DropCount(Rc::clone(&drops));
+        request.on_close(move |_| -> () { panic!("{} is not ours any more", held.0.get()) });
+        request.reply(200, None, "")
+    });
+    let addr = server.local_addrs()[0];
+    let client = beside(&mut base, addr, |addr| {
+        let mut client = Client::new(addr);
+        client.send(request("GET /", "\r\n"));
+        let answer = client.read().unwrap();
+        assert_eq!(answer.header("content-type"), Some("text/x-own"));
+        client
+    });
+    while server.in_flight() > 0 {
+        base.run_once().unwrap();
+    }
+    let http = server.into_ptr().expect("nothing is in flight");
+    assert_eq!(dropped.get(), 1);
+    let answer = beside(&mut base, addr, |addr| get(addr, "/"));
+    assert_ne!(answer.header("content-type"), Some("text/x-own"));
+    drop(client);
+    // SAFETY: alive, and ours to free.
+    unsafe { ffi::evhttp_free(http) };
+}
+
+#[test]
+fn a_server_with_virtual_hosts_is_not_given_away() {
+    let mut base = EventBase::new().unwrap();
+    let server = Server::bind(&base, "127.0.0.1:0").unwrap();
+    let host = Server::new(&base).unwrap();
+    server.add_virtual_host("a", host).unwrap();
+    let server = server.into_ptr().expect_err("C would free the host");
+    drop(server.remove_virtual_host("a"));
+    base.run_nonblocking().unwrap();
+    let http = server.into_ptr().expect("it has none now");
+    // SAFETY: alive, and ours to free.
+    unsafe { ffi::evhttp_free(http) };
+}
+
+#[test]
+fn a_server_of_c_is_no_virtual_host() {
+    let mut base = EventBase::new().unwrap();
+    let (http, _) = made_by_c(&base);
+    // SAFETY: made on this base, and given up here.
+    let of_c = unsafe { Server::from_ptr(&base, http) }.unwrap();
+    let server = Server::new(&base).unwrap();
+    assert!(server.add_virtual_host("a", of_c).is_err());
     finish(&mut base, server);
 }
