@@ -267,12 +267,11 @@ fn only_get_and_head_are_answered() {
         (200, Some("4"))
     );
     assert_eq!(head.text(), "");
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"] {
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"] {
         let answer = server.curl_with("a.txt", &["-X", method]);
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
-    assert_eq!(server.curl_with("a.txt", &["-X", "BREW"]).status, 501);
     assert_eq!(server.curl("a.txt").text(), "text");
 }
 
@@ -382,4 +381,58 @@ fn a_program_of_one_page_gets_that_page() {
     let browser = ["-H", "Accept: text/html,*/*;q=0.8"];
     assert_eq!(server.curl_with("users/a.b", &browser).text(), "the page");
     assert_eq!(server.curl_with("users", &["-X", "POST"]).status, 405);
+}
+
+#[test]
+fn a_file_is_sent_in_ranges_or_not_again_or_compressed() {
+    let _bounded = bounded();
+    let folder = Folder::new();
+    folder.put("a.js", "0123456789");
+    folder.put("long", [b'x'; 1000]);
+    folder.put("a.js.gz", "gzipped");
+    folder.put("a.js.br", "brotli");
+    let server = Server::start(&folder.0);
+    let with = |header: &str| server.curl_with("a.js", &["-H", header]);
+
+    let plain = server.curl("a.js");
+    assert_eq!(
+        (plain.text(), plain.header("accept-ranges")),
+        ("0123456789", Some("bytes"))
+    );
+    assert_eq!(plain.header("cache-control"), Some("no-cache"));
+    let etag = plain.header("etag").unwrap();
+    let again = with(&format!("If-None-Match: {etag}"));
+    assert_eq!((again.status, again.text()), (304, ""));
+    assert_eq!(with("If-Match: *").status, 200);
+    assert_eq!(with("If-Match: \"other\"").status, 412);
+
+    let range = with("Range: bytes=2-4");
+    assert_eq!((range.status, range.text()), (206, "234"));
+    assert_eq!(range.header("content-range"), Some("bytes 2-4/10"));
+    assert_eq!(with("Range: bytes=-3").text(), "789");
+    let out = with("Range: bytes=10-");
+    assert_eq!(
+        (out.status, out.header("content-range")),
+        (416, Some("bytes */10"))
+    );
+    let several = server.curl_with("long", &["-r", "0-1,900-901"]);
+    assert_eq!(several.status, 206);
+    let mime = several.header("content-type").unwrap();
+    assert!(mime.starts_with("multipart/byteranges"), "{mime}");
+
+    let small = with("Accept-Encoding: gzip, br;q=0.5");
+    assert_eq!(
+        (small.text(), small.header("content-encoding")),
+        ("gzipped", Some("gzip"))
+    );
+    assert_eq!(
+        small.header("content-type"),
+        Some("text/javascript; charset=utf-8")
+    );
+    assert_eq!(small.header("vary"), Some("Accept-Encoding"));
+    assert_ne!(small.header("etag"), Some(etag));
+    assert_eq!(with("Accept-Encoding: br, gzip").text(), "brotli");
+    assert_eq!(with("Accept-Encoding: identity").text(), "0123456789");
+    // It may still be asked for by its own name.
+    assert_eq!(server.curl("a.js.gz").text(), "gzipped");
 }

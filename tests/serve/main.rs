@@ -4,10 +4,16 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod archive;
 mod args;
 mod end;
+mod family;
 mod files;
+mod live;
 mod mock;
 mod operation;
+mod places;
 mod program;
 mod prototype;
+mod proxy;
+mod upload;

@@ -62,12 +62,21 @@ impl Server {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let url = line.strip_prefix("listening on ").expect(&line).trim_end();
-        assert!(url.starts_with("http://") && url.ends_with('/'), "{line}");
+        assert!(
+            url.starts_with("unix:") || url.contains("://") && url.ends_with('/'),
+            "{line}"
+        );
         Server {
             child,
             out: Some(out),
             url: url.to_owned(),
         }
+    }
+
+    /// Host and port.
+    pub fn addr(&self) -> String {
+        let addr = self.url.split("://").nth(1).unwrap();
+        addr.trim_end_matches('/').to_owned()
     }
 
     /// The next line of the access log.
@@ -119,16 +128,18 @@ impl Answer {
     pub fn new(out: Output) -> Self {
         let errors = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(out.status.success(), "{errors}");
-        let at = out
-            .stdout
-            .windows(4)
-            .position(|end| end == b"\r\n\r\n")
-            .expect("headers");
-        let head = String::from_utf8(out.stdout[..at].to_vec()).unwrap();
-        Answer {
-            status: head[9..12].parse().unwrap(),
-            body: out.stdout[at + 4..].to_vec(),
-            head,
+        let mut rest = &out.stdout[..];
+        loop {
+            let at = rest.windows(4).position(|end| end == b"\r\n\r\n");
+            let (head, body) = rest.split_at(at.expect("headers") + 4);
+            let head = str::from_utf8(&head[..head.len() - 4]).unwrap();
+            let status = head[9..12].parse().unwrap();
+            // "100 Continue" is no answer yet.
+            if status >= 200 {
+                let (head, body) = (head.to_owned(), body.to_vec());
+                return Answer { status, head, body };
+            }
+            rest = body;
         }
     }
 

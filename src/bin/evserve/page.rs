@@ -57,6 +57,16 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
     prefers(headers, &["text/html", "application/json"]) == 1
 }
 
+/// Whether the client names HTML: it is a browser that shows a page.
+pub fn wants_html(headers: &HeaderMap) -> bool {
+    let mut accept = headers.get_all(header::ACCEPT).iter();
+    accept.any(|accept| {
+        accept
+            .to_str()
+            .is_ok_and(|accept| accept.contains("text/html"))
+    })
+}
+
 /// Which of these types the client likes best; the first, if it does not care.
 pub fn prefers(headers: &HeaderMap, offers: &[&str]) -> usize {
     let accept: Vec<&str> = headers

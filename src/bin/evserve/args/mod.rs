@@ -3,7 +3,7 @@
 mod config;
 mod values;
 
-pub use values::{Canned, CannedBody, Credentials};
+pub use values::{Bytes, Canned, CannedBody, Credentials, Proxied};
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use libevent2::http::{HeaderName, HeaderValue};
@@ -19,7 +19,8 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "evserve", version, after_help = AFTER, args_override_self = true)]
 pub struct Args {
-    /// The folder to serve [default: the current one, unless --mock, --respond or --echo answer]
+    /// The folder to serve [default: the current one, unless --mock, --respond, --proxy
+    /// or --echo answer]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     /// The folder, as a configuration file says it.
@@ -53,6 +54,21 @@ pub struct Network {
     /// The port to listen on; 0 picks a free one
     #[arg(long, short, value_name = "N", default_value_t = 8000)]
     pub port: u16,
+    /// A Unix socket in the place of address and port
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["bind", "port"])]
+    pub unix: Option<PathBuf>,
+    /// https, with a certificate that is made on the spot unless --cert and --key name one
+    #[arg(long)]
+    pub tls: bool,
+    /// The certificate chain, a PEM file
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// So many processes share the work (and the port, by SO_REUSEPORT)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::count)]
+    pub workers: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,6 +83,12 @@ pub struct Folders {
     /// A page that is not there is answered with the folder's index.html, for programs of one page
     #[arg(long)]
     pub spa: bool,
+    /// Clients may bring files: by a form in the listing, and by PUT; none is ever overwritten
+    #[arg(long)]
+    pub upload: bool,
+    /// How much they may bring at a time
+    #[arg(long, value_name = "BYTES", default_value = "1G", requires = "upload")]
+    pub upload_limit: Bytes,
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,9 +100,16 @@ pub struct Prototype {
     /// Always answers that there, BODY being text or @FILE; a method may stand before the path
     #[arg(long, value_name = "/PATH=STATUS:BODY")]
     pub respond: Vec<Canned>,
+    /// Another server answers what is under that path; it keeps its path, unless the URL has one
+    /// (http://HOST:PORT/) that takes its place
+    #[arg(long, value_name = "/PATH=http://HOST:PORT")]
+    pub proxy: Vec<Proxied>,
     /// Answers with the request itself
     #[arg(long)]
     pub echo: bool,
+    /// Pages load themselves again when a file of the folder has changed
+    #[arg(long)]
+    pub live_reload: bool,
     /// Waits before each answer, so many milliseconds or as 2s
     #[arg(long, value_name = "MS", value_parser = values::time)]
     pub delay: Option<Duration>,
@@ -124,11 +153,15 @@ Examples:
   evserve --spa --port 3000 dist         what a web framework has built
   evserve --mock db.json --cors          a REST server; 'curl localhost:8000/posts?_limit=3'
   evserve --respond '/pay=503:{\"error\":\"down\"}' --delay 2s
+  evserve dist --live-reload --proxy /api=http://localhost:3000
   evserve --echo --log json              what does my client send?
+  evserve --tls --upload --auth me:pw    a place to put files, over https
   evserve --completions bash > ~/.local/share/bash-completion/completions/evserve
 
 /__stats tells how it is doing (page, JSON, Prometheus), /__health that it is there.
 
+SIGHUP: another process with the same sockets takes over, which reads the --config FILE again; no
+client is refused or cut off. Sockets of systemd (LISTEN_FDS) are taken in the place of its own.
 SIGINT and SIGTERM: no new connections, what is being sent is finished, exit code 0.
 A second signal ends at once, with exit code 130 (SIGINT) or 143 (SIGTERM).
 What cannot be served ends with code 2 and says why.";
@@ -168,11 +201,12 @@ impl Args {
         let Prototype {
             mock,
             respond,
+            proxy,
             echo,
             ..
         } = &self.prototype;
         let named = self.folder.as_ref().or(self.dir.as_ref());
-        let answers = mock.is_some() || !respond.is_empty() || *echo;
+        let answers = mock.is_some() || !respond.is_empty() || !proxy.is_empty() || *echo;
         match named {
             None if answers => None,
             None => Some(PathBuf::from(".")),
@@ -185,6 +219,13 @@ impl Network {
     /// The address, which may be written as in a URL.
     pub fn bind(&self) -> &str {
         self.bind.trim_matches(['[', ']'])
+    }
+
+    pub fn scheme(&self) -> &'static str {
+        match self.tls || self.cert.is_some() {
+            true => "https",
+            false => "http",
+        }
     }
 }
 

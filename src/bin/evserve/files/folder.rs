@@ -4,11 +4,11 @@
 //! confined by the system: a symbolic link that leads out of it is refused, also one that was put
 //! there between the check and the opening.
 
-use super::mime_of;
 use super::names::{self, names};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,9 +16,10 @@ use std::time::SystemTime;
 /// The folder that is served.
 pub struct Folder {
     dir: Dir,
-    /// Where it is, when links may lead out of it.
-    open: Option<PathBuf>,
+    /// Where it is.
+    top: PathBuf,
     hidden: bool,
+    follow: bool,
 }
 
 /// What of a folder is served.
@@ -41,16 +42,17 @@ pub enum Found {
 
 /// A regular file, open.
 pub struct FoundFile {
-    pub file: std::fs::File,
-    pub modified: Option<SystemTime>,
-    /// The type by the name's ending.
-    pub mime: String,
+    pub file: File,
+    /// Where in the folder.
+    pub place: PathBuf,
 }
 
 /// A line of a listing.
 pub struct Entry {
     pub name: OsString,
     pub is_dir: bool,
+    /// It is a link to that.
+    pub is_link: bool,
     pub size: u64,
     pub modified: Option<SystemTime>,
 }
@@ -94,12 +96,18 @@ impl Folder {
     pub fn open(path: &Path, policy: Policy) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         dir.entries()?;
-        let open = policy.follow.then(|| path.canonicalize()).transpose()?;
+        let Policy { hidden, follow } = policy;
         Ok(Folder {
             dir,
-            open,
-            hidden: policy.hidden,
+            top: path.canonicalize()?,
+            hidden,
+            follow,
         })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &OsStr {
+        self.top.file_name().unwrap_or(OsStr::new("folder"))
     }
 
     /// The names that a path is made of; see [`names`].
@@ -114,10 +122,10 @@ impl Folder {
         relative: &Path,
         work: impl FnOnce(&Dir, &Path) -> io::Result<T>,
     ) -> io::Result<T> {
-        let Some(top) = &self.open else {
+        if !self.follow {
             return work(&self.dir, relative);
-        };
-        let path = top.join(relative).canonicalize()?;
+        }
+        let path = self.top.join(relative).canonicalize()?;
         let ambient = |path: &Path| Dir::open_ambient_dir(path, ambient_authority());
         match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => work(&ambient(parent)?, Path::new(name)),
@@ -154,15 +162,16 @@ impl Folder {
         match self.file(&relative.join("index.html")) {
             Ok(index) => Ok(Found::File(index)),
             Err(Refusal::Busy) => Err(Refusal::Busy),
-            Err(_) => self.entries(relative).map(Found::Listing),
+            Err(_) => Ok(Found::Listing(self.entries(relative)?)),
         }
     }
 
     /// What the folder has to show.
-    fn entries(&self, relative: &Path) -> Result<Vec<Entry>, Refusal> {
+    pub fn entries(&self, relative: &Path) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for entry in self.at(relative, |dir, path| dir.read_dir(path))? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let name = entry.file_name();
             if !self.hidden && names::is_hidden(&name) {
                 continue;
             }
@@ -174,6 +183,7 @@ impl Folder {
                 let modified = meta.modified().ok();
                 entries.push(Entry {
                     is_dir: meta.is_dir(),
+                    is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()),
                     size: meta.len(),
                     modified: modified.map(cap_std::time::SystemTime::into_std),
                     name,
@@ -183,12 +193,20 @@ impl Folder {
         Ok(entries)
     }
 
+    fn file(&self, relative: &Path) -> Result<FoundFile, Refusal> {
+        let file = self.open_file(relative)?;
+        let place = relative.to_owned();
+        Ok(FoundFile { file, place })
+    }
+
     /// Opens a regular file. Others are not opened, which has effects for some, and a pipe that
     /// took the file's place meanwhile is not waited for.
-    fn file(&self, relative: &Path) -> Result<FoundFile, Refusal> {
-        if !self.metadata(relative)?.is_file() {
-            return Err(Refusal::NotFound);
-        }
+    pub fn open_file(&self, relative: &Path) -> io::Result<File> {
+        let regular = |is_file: bool| match is_file {
+            true => Ok(()),
+            false => Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        regular(self.metadata(relative)?.is_file())?;
         let mut options = OpenOptions::new();
         options.read(true);
         #[cfg(unix)]
@@ -198,14 +216,17 @@ impl Folder {
         }
         let file = self.at(relative, |dir, path| dir.open_with(path, &options))?;
         let file = file.into_std();
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(Refusal::NotFound);
+        regular(file.metadata()?.is_file())?;
+        Ok(file)
+    }
+
+    /// Where a folder in it is to the system, for those that write there; the way there leads out
+    /// of this folder only if links may.
+    pub fn real(&self, relative: &Path) -> io::Result<PathBuf> {
+        let path = self.top.join(relative).canonicalize()?;
+        if !self.follow && !path.starts_with(&self.top) {
+            return Err(io::ErrorKind::PermissionDenied.into());
         }
-        Ok(FoundFile {
-            modified: meta.modified().ok(),
-            file,
-            mime: mime_of(relative),
-        })
+        Ok(path)
     }
 }

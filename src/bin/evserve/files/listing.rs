@@ -29,6 +29,9 @@ const COLUMNS: [(Key, &str, &str); 3] = [
     (Key::Date, "date", "Modified"),
 ];
 
+const UPLOAD: &str = "<form method=\"post\" enctype=\"multipart/form-data\">\
+    <input type=\"file\" name=\"file\" multiple required> <button>Upload</button></form>\n";
+
 /// The path of a folder, from the names that lead to it, as it goes into a link.
 pub fn folder_path(names: &[OsString]) -> String {
     let mut path = String::from("/");
@@ -40,13 +43,18 @@ pub fn folder_path(names: &[OsString]) -> String {
 }
 
 /// The answer that lists the folder that `names` lead to.
-pub fn answer(names: &[OsString], mut entries: Vec<Entry>, request: &Request) -> Response {
+pub fn answer(
+    names: &[OsString],
+    mut entries: Vec<Entry>,
+    uploads: bool,
+    request: &Request,
+) -> Response {
     let order = Order::of(request.query_pairs());
     order.sort(&mut entries);
     let response = if crate::page::wants_json(request.headers()) {
         Response::json(json(&entries))
     } else {
-        Response::html(page(names, &entries, order))
+        Response::html(page(names, &entries, order, uploads))
     };
     response.header(header::VARY, HeaderValue::from_static("Accept"))
 }
@@ -98,7 +106,7 @@ fn json(entries: &[Entry]) -> String {
     format!("{:#}\n", json!(entries.collect::<Vec<_>>()))
 }
 
-fn page(names: &[OsString], entries: &[Entry], order: Order) -> String {
+fn page(names: &[OsString], entries: &[Entry], order: Order, uploads: bool) -> String {
     let shown: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
     let title = escape(&format!("/{}", shown.join("/")));
     let mut html = format!(
@@ -126,7 +134,13 @@ fn page(names: &[OsString], entries: &[Entry], order: Order) -> String {
     for entry in entries {
         row(&mut html, entry);
     }
-    html.push_str("</tbody></table></body></html>\n");
+    html.push_str("</tbody></table>\n");
+    if uploads {
+        html.push_str(UPLOAD);
+    }
+    html.push_str(
+        "<p><a class=\"archive\" href=\"?archive=tar\">All of it as a tar</a></p></body></html>\n",
+    );
     html
 }
 
@@ -177,6 +191,7 @@ mod tests {
         Entry {
             name: name.into(),
             is_dir,
+            is_link: false,
             size: 1536,
             modified: None,
         }
@@ -185,7 +200,7 @@ mod tests {
     #[test]
     fn names_are_escaped_for_the_page_and_encoded_for_the_link() {
         let entries = [entry("<i>é\"'?#.txt", false), entry("x:y", true)];
-        let html = page(&["a & b".into()], &entries, BY_NAME);
+        let html = page(&["a & b".into()], &entries, BY_NAME, false);
         for part in [
             "<title>/a &amp; b</title>",
             "href=\"./%3Ci%3E%C3%A9%22%27%3F%23.txt\"",
@@ -199,8 +214,8 @@ mod tests {
 
     #[test]
     fn the_top_folder_has_no_way_up() {
-        assert!(!page(&[], &[], BY_NAME).contains("../"));
-        assert!(page(&["a".into()], &[], BY_NAME).contains("href=\"../\""));
+        assert!(!page(&[], &[], BY_NAME, false).contains("../"));
+        assert!(page(&["a".into()], &[], BY_NAME, true).contains("href=\"../\""));
     }
 
     #[test]
@@ -242,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_click_on_the_column_turns_the_order_around() {
-        let html = page(&[], &[], BY_NAME);
+        let html = page(&[], &[], BY_NAME, false);
         assert!(
             html.contains("?sort=name&amp;order=desc\">Name ↑"),
             "{html}"

@@ -47,7 +47,7 @@ impl Mock {
     }
 
     /// The answer, if the file has anything under that path.
-    pub fn answer(&self, request: &Request) -> Option<Response> {
+    pub fn answer(&self, request: &Request, body: &[u8]) -> Option<Response> {
         let mut store = self.0.borrow_mut();
         let (things, complaint) = store.things();
         if let Some(complaint) = complaint {
@@ -58,9 +58,14 @@ impl Mock {
         let answer = match *request.method() {
             Method::GET | Method::HEAD => read(things, &place, request),
             Method::OPTIONS => Ok(allowing(StatusCode::NO_CONTENT, place.methods())),
-            _ => change(&mut store, &place, request),
+            _ => change(&mut store, &place, request.method(), body),
         };
         Some(answer.unwrap_or_else(refused))
+    }
+
+    /// Whether the path is one of its own.
+    pub fn owns(&self, path: &str) -> bool {
+        Place::of(&names(path), self.0.borrow_mut().things().0).is_some()
     }
 
     /// What there is, for who asks for nothing in particular.
@@ -180,14 +185,18 @@ fn links(request: &Request, page: usize, last: usize) -> String {
 }
 
 /// Changes a copy, and puts it in the place of the original when it is saved.
-fn change(store: &mut Store, place: &Place<'_>, request: &Request) -> Result<Response, Refusal> {
+fn change(
+    store: &mut Store,
+    place: &Place<'_>,
+    method: &Method,
+    body: &[u8],
+) -> Result<Response, Refusal> {
     let mut things = store.things().0.clone();
     let body = || -> Result<Things, Refusal> {
-        serde_json::from_slice(request.body())
+        serde_json::from_slice(body)
             .map_err(|error| Refusal::Bad(format!("the body is no JSON object: {error}")))
     };
     let mut created = None;
-    let method = request.method();
     let changed = match *place {
         Place::Collection(name) if *method == Method::POST => {
             let (thing, id) = change::create(&mut things, name, body()?)?;

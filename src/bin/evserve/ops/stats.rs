@@ -1,7 +1,7 @@
 //! How the server is doing, in numbers: a page that draws them, JSON, and text for Prometheus.
 
 use crate::page;
-use libevent2::http::{HeaderValue, Request, Response, Sent, header};
+use libevent2::http::{HeaderValue, Request, Response, Sent, ServerStats, header};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::fmt::Write;
@@ -90,11 +90,11 @@ impl Stats {
             Some("prometheus" | "text") => 2,
             _ => page::prefers(request.headers(), &offers),
         };
-        let in_flight = request.server().in_flight();
+        let now = request.server().stats();
         let response = match liked {
             0 => Response::html(include_str!("stats.html")),
-            1 => Response::json(format!("{:#}\n", self.json(in_flight))),
-            _ => Response::text(self.prometheus(in_flight)).header(
+            1 => Response::json(format!("{:#}\n", self.json(&now))),
+            _ => Response::text(self.prometheus(&now)).header(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
             ),
@@ -102,14 +102,20 @@ impl Stats {
         response.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 
-    fn json(&self, in_flight: usize) -> Value {
+    fn json(&self, now: &ServerStats) -> Value {
         let classes = (1..6).map(|class| (format!("{class}xx"), json!(self.by_class[class].get())));
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "process": std::process::id(),
             "uptime_s": self.begun.elapsed().as_secs_f64(),
             "requests": self.requests.get(),
-            "in_flight": in_flight,
+            "in_flight": now.in_flight,
+            "connections": now.connections,
+            "accepted": now.accepted,
+            "refused": now.refused,
+            "timed_out": now.timed_out,
+            "bytes_in": now.bytes_in,
+            "bytes_out": now.bytes_out,
             "status": classes.collect::<serde_json::Map<_, _>>(),
             "aborted": self.aborted.get(),
             "body_bytes": self.body_bytes.get(),
@@ -148,7 +154,7 @@ impl Stats {
         BOUNDS[BOUNDS.len() - 1] as f64 / 1000.0
     }
 
-    fn prometheus(&self, in_flight: usize) -> String {
+    fn prometheus(&self, now: &ServerStats) -> String {
         let mut text = String::new();
         let mut one = |name: &str, kind: &str, help: &str, value: &dyn std::fmt::Display| {
             let _ = write!(
@@ -166,7 +172,13 @@ impl Stats {
             "in_flight",
             "gauge",
             "Requests that are being answered.",
-            &in_flight,
+            &now.in_flight,
+        );
+        one(
+            "connections",
+            "gauge",
+            "Connections that are open.",
+            &now.connections,
         );
         one(
             "aborted_total",
@@ -237,14 +249,15 @@ mod tests {
 
     #[test]
     fn what_was_counted_can_be_read() {
-        let stats = Stats::new();
-        assert_eq!(stats.json(0)["latency_ms"]["p99"], 0.0);
+        let (stats, mut now) = (Stats::new(), ServerStats::default());
+        now.in_flight = 7;
+        assert_eq!(stats.json(&now)["latency_ms"]["p99"], 0.0);
         for _ in 0..98 {
             stats.note(2, 10, true, Duration::from_micros(90));
         }
         stats.note(4, 0, true, Duration::from_millis(3));
         stats.note(5, 0, false, Duration::from_secs(1000));
-        let json = stats.json(7);
+        let json = stats.json(&now);
         assert_eq!(json["requests"], 100);
         assert_eq!(json["status"]["2xx"], 98);
         assert_eq!(
@@ -256,7 +269,7 @@ mod tests {
             (&latency["p50"], &latency["p99"]),
             (&json!(0.1), &json!(5.0))
         );
-        let text = stats.prometheus(7);
+        let text = stats.prometheus(&now);
         assert!(
             text.contains("evserve_requests_total{status=\"4xx\"} 1\n"),
             "{text}"

@@ -31,6 +31,11 @@ impl Cans {
         Ok(Cans(router))
     }
 
+    /// Whether there is one for the path.
+    pub fn owns(&self, path: &str) -> bool {
+        self.0.at(path).is_ok()
+    }
+
     /// The first that is for this method; one for GET is for HEAD too.
     pub fn answer(&self, request: &Request) -> Option<Response> {
         let cans = self.0.at(request.path()).ok()?.value;

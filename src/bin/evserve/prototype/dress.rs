@@ -40,6 +40,24 @@ impl Dress {
         Some(response)
     }
 
+    /// Whether a page of another origin has sent it, which may not, unless all may.
+    pub fn is_from_elsewhere(&self, request: &Request) -> bool {
+        let header = |name| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let Some(origin) = header(header::ORIGIN).filter(|_| !self.cors) else {
+            return false;
+        };
+        let from = origin.split_once("://").map(|(_, host)| host);
+        let here = header(header::HOST);
+        !from
+            .zip(here)
+            .is_some_and(|(from, here)| from.eq_ignore_ascii_case(here))
+    }
+
     /// Puts them on; one that was asked for takes the place of the server's own.
     pub fn put_on(&self, headers: &mut HeaderMap) {
         if self.cors {

@@ -7,9 +7,9 @@ use libevent2::http::{Request, Response};
 use serde_json::{Map, Value, json};
 
 /// As it came, or taken apart for who wants JSON.
-pub fn answer(request: &Request) -> Response {
+pub fn answer(request: &Request, body: &[u8]) -> Response {
     if page::prefers(request.headers(), &["text/plain", "application/json"]) == 1 {
-        return Response::json(format!("{:#}\n", taken_apart(request)));
+        return Response::json(format!("{:#}\n", taken_apart(request, body)));
     }
     let query = request.query().map(|query| format!("?{query}"));
     let target = format!("{}{}", request.path(), query.unwrap_or_default());
@@ -20,9 +20,9 @@ pub fn answer(request: &Request) -> Response {
         bytes.extend_from_slice(value.as_bytes());
         bytes.push(b'\n');
     }
-    if !request.body().is_empty() {
+    if !body.is_empty() {
         bytes.push(b'\n');
-        bytes.extend_from_slice(request.body());
+        bytes.extend_from_slice(body);
     }
     // Never as a page: it is somebody else's text.
     match String::from_utf8(bytes) {
@@ -31,7 +31,7 @@ pub fn answer(request: &Request) -> Response {
     }
 }
 
-fn taken_apart(request: &Request) -> Value {
+fn taken_apart(request: &Request, body: &[u8]) -> Value {
     let mut headers = Map::new();
     for name in request.headers().keys() {
         let values = request.headers().get_all(name).iter();
@@ -43,7 +43,6 @@ fn taken_apart(request: &Request) -> Value {
         };
         headers.insert(name.to_string(), value);
     }
-    let body = request.body();
     let mut all = json!({
         "method": request.method().as_str(),
         "path": request.path(),

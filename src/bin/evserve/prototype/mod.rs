@@ -4,3 +4,5 @@ pub mod auth;
 pub mod canned;
 pub mod dress;
 pub mod echo;
+pub mod live;
+pub mod proxy;

@@ -1,0 +1,244 @@
+//! Files that clients bring: each is there whole or not at all, and none takes the place of
+//! another.
+
+use super::folder::Folder;
+use super::listing;
+use crate::body::status_of;
+use crate::page;
+use libevent2::http::multipart::{self, Limits, Parser, SaveTo};
+use libevent2::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use serde_json::json;
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tempfile::NamedTempFile;
+
+/// A form is somewhat longer than the files in it.
+const FORM: u64 = 1 << 20;
+
+/// Takes the body of a PUT for a file, or that of a POST for a form with files. `answer` is called
+/// once.
+pub fn take(
+    folder: &Folder,
+    limit: u64,
+    request: Request,
+    answer: impl FnOnce(Request, Response) + 'static,
+) {
+    let is_put = request.method() == Method::PUT;
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit.saturating_add(if is_put { 0 } else { FORM })) {
+        return answer(request, too_long(limit));
+    }
+    if is_put {
+        match PutFile::new(folder, limit, &request) {
+            Ok(sink) => feed(request, sink, answer),
+            Err(refusal) => answer(request, refusal),
+        }
+    } else {
+        match Form::new(folder, limit, &request) {
+            Ok(sink) => feed(request, sink, answer),
+            Err(refusal) => answer(request, refusal),
+        }
+    }
+}
+
+/// Where the body goes to. What has not come to its end leaves nothing behind.
+trait Sink: 'static {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response>;
+    fn end(self) -> Result<Response, Response>;
+}
+
+fn feed<S: Sink>(request: Request, mut sink: S, answer: impl FnOnce(Request, Response) + 'static) {
+    let Some(incoming) = request.incoming() else {
+        let response = sink.take(b"").and_then(|()| sink.end());
+        return answer(request, response.unwrap_or_else(|refusal| refusal));
+    };
+    let all = Rc::new(RefCell::new(Some((request, sink, answer))));
+    let state = Rc::clone(&all);
+    incoming.on_end(move |end| {
+        let Some((request, sink, answer)) = state.take() else {
+            return;
+        };
+        let response = match end {
+            Ok(_) => sink.end().unwrap_or_else(|refusal| refusal),
+            Err(error) => page::of(status_of(&error)),
+        };
+        answer(request, response);
+    });
+    incoming.on_data(move |bytes| {
+        let taken = match all.borrow_mut().as_mut() {
+            Some((_, sink, _)) => sink.take(bytes),
+            None => return,
+        };
+        // It is answered at once: the rest is not worth waiting for.
+        if let Err(refusal) = taken
+            && let Some((request, _, answer)) = all.take()
+        {
+            answer(request, refusal);
+        }
+    });
+}
+
+/// A file as it is, under the name of the path.
+struct PutFile {
+    file: NamedTempFile,
+    target: PathBuf,
+    location: String,
+    left: u64,
+    limit: u64,
+}
+
+impl PutFile {
+    fn new(folder: &Folder, limit: u64, request: &Request) -> Result<Self, Response> {
+        let path = request.path();
+        let mut names = folder.names(path).unwrap_or_default();
+        let location = listing::folder_path(&names);
+        let name = names.pop().filter(|_| !path.ends_with('/'));
+        let name =
+            name.ok_or_else(|| say(StatusCode::BAD_REQUEST, "that is no name for a file"))?;
+        let parent: PathBuf = names.iter().collect();
+        let real = folder.real(&parent).map_err(|error| failed(&error))?;
+        let target = real.join(name);
+        if target.symlink_metadata().is_ok() {
+            return Err(taken());
+        }
+        Ok(PutFile {
+            file: new_file(&real).map_err(|error| failed(&error))?,
+            target,
+            location: location.trim_end_matches('/').to_owned(),
+            left: limit,
+            limit,
+        })
+    }
+}
+
+impl Sink for PutFile {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or_else(|| too_long(self.limit))?;
+        self.file.write_all(bytes).map_err(|error| failed(&error))
+    }
+
+    fn end(self) -> Result<Response, Response> {
+        let kept = self.file.persist_noclobber(self.target);
+        kept.map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => taken(),
+            _ => failed(&error.error),
+        })?;
+        let created = say(StatusCode::CREATED, "it is here now");
+        Ok(match HeaderValue::try_from(self.location) {
+            Ok(location) => created.header(header::LOCATION, location),
+            Err(_) => created,
+        })
+    }
+}
+
+/// As any other file, but hidden until it is whole.
+fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".upload-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Files in a form, under their own names; one whose name is taken gets a number.
+struct Form {
+    parser: Parser,
+    save: SaveTo,
+    /// Where a browser goes then.
+    back: Option<String>,
+}
+
+impl Form {
+    fn new(folder: &Folder, limit: u64, request: &Request) -> Result<Self, Response> {
+        let names = folder.names(request.path()).unwrap_or_default();
+        let relative: PathBuf = names.iter().collect();
+        let real = folder.real(&relative).map_err(|error| failed(&error))?;
+        if !real.is_dir() {
+            return Err(say(StatusCode::NOT_FOUND, "there is no such folder"));
+        }
+        let parser = Parser::new(request, Limits::new().total_bytes(limit));
+        let parser = parser.map_err(|error| say(error.status(), &error.to_string()))?;
+        Ok(Form {
+            parser,
+            save: SaveTo::new(real),
+            back: page::wants_html(request.headers()).then(|| listing::folder_path(&names)),
+        })
+    }
+}
+
+impl Sink for Form {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        let (parser, save) = (&mut self.parser, &mut self.save);
+        let fed = parser.feed(bytes, |event| save.take(event));
+        fed.map_err(|error| refused(&error))
+    }
+
+    fn end(self) -> Result<Response, Response> {
+        self.parser
+            .finish()
+            .map_err(|error| refused(&error.into()))?;
+        let files = self.save.finish().files;
+        if let Some(back) = self.back.and_then(|back| HeaderValue::try_from(back).ok()) {
+            let response = Response::new(StatusCode::SEE_OTHER);
+            return Ok(response.header(header::LOCATION, back));
+        }
+        let files = files.iter().map(|saved| {
+            let name = saved.path.file_name().unwrap_or_default();
+            json!({ "name": name.to_string_lossy(), "size": saved.bytes })
+        });
+        let files = json!(files.collect::<Vec<_>>());
+        Ok(Response::json(format!("{files:#}\n")).status(StatusCode::CREATED))
+    }
+}
+
+fn refused(error: &multipart::Error) -> Response {
+    match error.status().is_server_error() {
+        true => {
+            let _ = writeln!(io::stderr(), "evserve: {error}");
+            page::of(error.status())
+        }
+        false => say(error.status(), &error.to_string()),
+    }
+}
+
+fn failed(error: &io::Error) -> Response {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::NotFound | Kind::NotADirectory => {
+            say(StatusCode::NOT_FOUND, "there is no such folder")
+        }
+        Kind::PermissionDenied => page::of(StatusCode::FORBIDDEN),
+        Kind::StorageFull | Kind::QuotaExceeded => {
+            say(StatusCode::INSUFFICIENT_STORAGE, "there is no room left")
+        }
+        _ => {
+            let _ = writeln!(io::stderr(), "evserve: upload: {error}");
+            page::of(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+fn taken() -> Response {
+    say(
+        StatusCode::CONFLICT,
+        "there is one of that name already, and it stays",
+    )
+}
+
+fn too_long(limit: u64) -> Response {
+    say(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        &format!("no more than {limit} bytes"),
+    )
+}
+
+fn say(status: StatusCode, text: &str) -> Response {
+    Response::text(format!("{text}\n")).status(status)
+}

@@ -1,0 +1,168 @@
+//! Listens, serves, and ends: one process, or a family of them.
+
+mod family;
+mod sockets;
+mod tls;
+mod workers;
+
+use crate::app::App;
+use crate::args::Args;
+use libevent2::http::{Limits, Listen, Route, Server};
+use libevent2::stream::rustls::Acceptor;
+use libevent2::{Event, EventBase, Interest, LoopHandle, Signal};
+use sockets::Sockets;
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// In words: what cannot be served.
+pub fn run(args: Args) -> Result<(), String> {
+    let line = family::line();
+    let scheme = args.network.scheme();
+    if args.network.workers > 1 && !family::is_worker() {
+        return workers::run(args, scheme, line);
+    }
+    let sockets = Sockets::open(&args.network, 1)?;
+    let sockets = sockets.into_iter().next().unwrap_or_default();
+
+    let mut base = EventBase::new().map_err(text)?;
+    let tls = tls::acceptor(&args.network)?;
+    let app = Rc::new(App::new(args, &base)?);
+    let one = Rc::new(One {
+        server: server(&base, &app, tls, &sockets)?,
+        app,
+        sockets: RefCell::new(sockets),
+    });
+    let interrupt = one.end_on(&base, libc::SIGINT);
+    let terminate = one.end_on(&base, libc::SIGTERM);
+    let _signals = (interrupt.map_err(text)?, terminate.map_err(text)?);
+    let _restart = one.restart_on_hangup(&base).map_err(text)?;
+    one.server.on_closed(|handle| handle.exit());
+
+    if !family::is_worker() {
+        announce(&one.sockets.borrow().names(scheme));
+    }
+    if let Some(line) = line {
+        family::ready(&line);
+        if family::is_worker() {
+            one.end_with(&base, line).map_err(text)?;
+        }
+    }
+    base.run().map_err(text)?;
+    Ok(())
+}
+
+/// A server on these sockets.
+fn server(
+    base: &LoopHandle,
+    app: &Rc<App>,
+    tls: Option<Acceptor>,
+    sockets: &Sockets,
+) -> Result<Server, String> {
+    let server = Server::new(base).map_err(text)?;
+    // Who sends a file of some gigabytes may take its time, as long as it goes on.
+    server.set_limits(Limits::new().request_time(Duration::from_secs(24 * 60 * 60)));
+    // Each one who takes a body has a limit of its own.
+    let route = Route::new("/").streamed().body_bytes(u64::MAX);
+    let app = Rc::clone(app);
+    server.fallback_by(route, move |request| app.take(request));
+    for socket in sockets.again().map_err(text)? {
+        let mut listen = Listen::socket(socket);
+        if let Some(tls) = &tls {
+            listen = listen.tls(tls.clone());
+        }
+        server.listen_by(listen).map_err(text)?;
+    }
+    Ok(server)
+}
+
+/// Says where, on standard output: a script reads it from there.
+fn announce(names: &[String]) {
+    let mut out = io::stdout().lock();
+    for name in names {
+        let _ = writeln!(out, "listening on {name}");
+    }
+    let _ = out.flush();
+}
+
+/// The only process, or one of several.
+struct One {
+    server: Server,
+    app: Rc<App>,
+    sockets: RefCell<Sockets>,
+}
+
+impl One {
+    /// Finishes what is in flight.
+    fn end(&self, others_go_on: bool) {
+        self.sockets.borrow_mut().close(others_go_on);
+        self.app.end();
+        self.server.close();
+    }
+
+    /// The first signal lets the server finish, the second ends the process.
+    fn end_on(self: &Rc<Self>, base: &LoopHandle, signum: i32) -> libevent2::Result<Signal> {
+        let one = Rc::clone(self);
+        Signal::new(base, signum, move |_| {
+            if one.server.is_closing() {
+                process::exit(128 + signum);
+            }
+            one.end(family::is_worker());
+        })
+    }
+
+    /// A worker ends with its parent, or when that one wants another in its place.
+    fn end_with(self: &Rc<Self>, base: &LoopHandle, line: UnixStream) -> libevent2::Result<()> {
+        let one = Rc::clone(self);
+        let event = Event::new(base, line, Interest::READ, move |event, _| {
+            let mut line = event.source();
+            if !matches!(line.read(&mut [0]), Ok(1..)) {
+                event.close();
+                one.end(true);
+            }
+        })?;
+        event.detach();
+        Ok(())
+    }
+
+    /// Starts another process on the same sockets, and ends when that one serves.
+    fn restart_on_hangup(self: &Rc<Self>, base: &LoopHandle) -> libevent2::Result<Signal> {
+        let one = Rc::clone(self);
+        let base_of_it = base.clone();
+        Signal::new(base, libc::SIGHUP, move |_| {
+            if one.server.is_closing() || family::is_worker() {
+                return;
+            }
+            let next = Rc::clone(&one);
+            let started =
+                family::start(
+                    &base_of_it,
+                    &one.sockets.borrow(),
+                    false,
+                    move |new| match new {
+                        Some(_) => next.end(true),
+                        None => complain("the new process has ended: this one goes on"),
+                    },
+                );
+            if let Err(error) = started {
+                complain(error);
+            }
+        })
+    }
+}
+
+/// Says what has failed, while the rest goes on.
+fn complain(error: impl Display) {
+    let _ = writeln!(io::stderr(), "evserve: {error}");
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
