@@ -343,7 +343,9 @@ fn get_addr() {
     // Also while it is told that the connection is down.
     let seen = Rc::new(RefCell::new(None));
     let told = seen.clone();
-    connection.on_close(move |connection| drop(told.replace(connection.addr())));
+    connection.on_close(move |connection| {
+        told.replace(connection.addr());
+    });
     ask(&mut base, &connection, test().header("Connection", "close")).unwrap();
     assert_eq!(*seen.borrow(), Some(server.addr));
 }

@@ -35,7 +35,11 @@ struct Case {
 /// What is to be asked, alive.
 enum Target {
     Active(Server),
-    Inactive(SocketAddr, TcpListener, Vec<TcpStream>),
+    Inactive {
+        addr: SocketAddr,
+        /// In the order in which they are to go.
+        _held: (Vec<TcpStream>, TcpListener),
+    },
 }
 
 impl Target {
@@ -61,13 +65,16 @@ impl Target {
                 Err(_) => break,
             }
         }
-        Target::Inactive(addr, listener, held)
+        Target::Inactive {
+            addr,
+            _held: (held, listener),
+        }
     }
 
     fn port(&self) -> u16 {
         match self {
             Target::Active(server) => server.port(),
-            Target::Inactive(addr, ..) => addr.port(),
+            Target::Inactive { addr, .. } => addr.port(),
         }
     }
 }

@@ -412,9 +412,9 @@ unsafe extern "C" fn on_done(req: *mut ffi::evhttp_request, arg: *mut c_void) {
     // SAFETY: as `make` set it.
     let exchange = unsafe { exchange(arg) };
     exchange.note(|| {
-        // SAFETY: alive if it is given.
         let code = match req.is_null() {
             true => 0,
+            // SAFETY: alive, as it is given.
             false => unsafe { ffi::evhttp_request_get_response_code(req) },
         };
         let end = match exchange.failed.take() {
