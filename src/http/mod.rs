@@ -58,6 +58,7 @@ mod exchange;
 mod fields;
 mod form;
 mod forwarded;
+mod guests;
 mod host;
 mod hosts;
 mod incoming;
@@ -84,6 +85,8 @@ mod server;
 mod stats;
 mod target;
 mod watch;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 mod wire;
 
 #[cfg(feature = "cookies")]

@@ -230,6 +230,11 @@ impl Request {
         self.exchange.upgrade(response, handler)
     }
 
+    #[cfg(feature = "websocket")]
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        self.exchange.connection()
+    }
+
     /// The duty to answer, for another thread.
     ///
     /// # Errors

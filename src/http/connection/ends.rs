@@ -24,6 +24,9 @@ impl Connection {
 
     /// Closes when all is sent.
     pub(in crate::http) fn finish(&self) {
+        if let Some(guest) = self.guest() {
+            return guest.leave();
+        }
         if let Some(stream) = self.stream() {
             stream.close_when_flushed();
         }
@@ -78,11 +81,13 @@ impl Connection {
         let sending = self.output().1 > 0;
         let input = self.stream().map_or(0, |stream| stream.input().len());
         match &*self.reading.borrow() {
+            // What it sends is not counted, and its protocol has limits of its own.
+            Reading::Upgraded => Waiting::Handler,
             _ if sending => Waiting::Send,
             Reading::Head { .. } if input == 0 => Waiting::Idle,
             Reading::Head { .. } => Waiting::Request,
             Reading::Body(intake) if intake.is_awaited() => Waiting::Request,
-            Reading::Body(_) | Reading::Held | Reading::Upgraded => Waiting::Handler,
+            Reading::Body(_) | Reading::Held => Waiting::Handler,
             Reading::Lingering => Waiting::Linger,
         }
     }

@@ -65,6 +65,7 @@ impl<H: Handler> Handler for Upgraded<H> {
 
 impl<H> Drop for Upgraded<H> {
     fn drop(&mut self) {
+        self.connection.forget_guest();
         self.connection.gone();
     }
 }

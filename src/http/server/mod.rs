@@ -2,6 +2,7 @@ mod lifecycle;
 
 use super::connection::Connection;
 use super::exchange::Finished;
+use super::guests::Guests;
 use super::hosts::Hosts;
 use super::routes::Route;
 use super::stats::{Counters, ServerStats};
@@ -42,6 +43,7 @@ pub struct ServerRef {
     proxies: RefCell<TrustedProxies>,
     listeners: RefCell<Vec<Listener>>,
     connections: RefCell<Slab<Rc<Connection>>>,
+    pub(super) guests: Guests,
     /// How many handlers run now.
     running: Cell<usize>,
     finished: RefCell<Vec<Finished>>,
@@ -84,6 +86,7 @@ impl Server {
             proxies: RefCell::default(),
             listeners: RefCell::default(),
             connections: RefCell::default(),
+            guests: Guests::default(),
             running: Cell::new(0),
             finished: RefCell::default(),
             on_closed: Cell::new(None),
