@@ -59,10 +59,10 @@ impl Target {
         let listener = TcpListener::from(socket);
         let addr = listener.local_addr().unwrap();
         let mut held = Vec::new();
-        while case.timeout {
-            match TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
-                Ok(stream) => held.push(stream),
-                Err(_) => break,
+        if case.timeout {
+            let wait = Duration::from_millis(100);
+            while let Ok(stream) = TcpStream::connect_timeout(&addr, wait) {
+                held.push(stream);
             }
         }
         Target::Inactive {
