@@ -7,7 +7,7 @@ use super::server::ServerRef;
 use crate::LoopHandle;
 use crate::error::{Error, Result};
 use crate::listener::{Accepted, Address, Listener, ListenerOptions, ListenerRef};
-use crate::stream::{BufferEvent, Handler, Socket};
+use crate::stream::{BufferEvent, Handler, RateLimit, Socket};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
@@ -35,7 +35,14 @@ pub struct Listen {
     place: Place,
     reuse_port: bool,
     proxied: bool,
+    manner: Manner,
+}
+
+/// How each connection is spoken with.
+#[derive(Debug, Default)]
+struct Manner {
     tls: Option<TlsAcceptor>,
+    rate_limit: Option<RateLimit>,
 }
 
 #[derive(Debug)]
@@ -76,7 +83,7 @@ impl Listen {
             place,
             reuse_port: false,
             proxied: false,
-            tls: None,
+            manner: Manner::default(),
         }
     }
 
@@ -103,7 +110,22 @@ impl Listen {
     #[cfg(any(feature = "openssl", feature = "rustls"))]
     #[must_use]
     pub fn tls(mut self, acceptor: impl Into<TlsAcceptor>) -> Self {
-        self.tls = Some(acceptor.into());
+        self.manner.tls = Some(acceptor.into());
+        self
+    }
+
+    /// Limits how fast each connection may go. With TLS it counts what goes over the wire.
+    ///
+    /// ```
+    /// use libevent2::http::Listen;
+    /// use libevent2::stream::RateLimit;
+    ///
+    /// let slow = Listen::tcp("127.0.0.1:0")?.rate_limit(RateLimit::new().write(64 << 10));
+    /// # Ok::<(), libevent2::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.manner.rate_limit = Some(limit);
         self
     }
 }
@@ -171,14 +193,14 @@ impl ServerRef {
             place,
             reuse_port,
             proxied,
-            tls,
+            manner,
         } = listen;
         let options = match reuse_port {
             true => ListenerOptions::new().reuse_port(),
             false => ListenerOptions::new(),
         };
         let weak = Rc::downgrade(&me);
-        let tls = Rc::new(tls);
+        let manner = Rc::new(manner);
         // Dropped with the listener.
         let prefaces = proxied.then(Rc::<Prefaces>::default);
         let accept = move |_: &ListenerRef, accepted: Accepted| {
@@ -190,9 +212,9 @@ impl ServerRef {
                 tune(&accepted);
             }
             let Some(prefaces) = &prefaces else {
-                return server.accept(accepted.into(), peer, (*tls).as_ref());
+                return server.accept(accepted.into(), peer, &manner);
             };
-            let (weak, tls) = (weak.clone(), Rc::clone(&tls));
+            let (weak, manner) = (weak.clone(), Rc::clone(&manner));
             let time = server.limits().idle;
             let then = move |socket, source| {
                 let peer = match source {
@@ -202,7 +224,7 @@ impl ServerRef {
                 };
                 if let Some(server) = weak.upgrade() {
                     let socket = Socket::with_peer(socket, peer.clone().into());
-                    server.accept(socket, peer, (*tls).as_ref());
+                    server.accept(socket, peer, &manner);
                 }
             };
             // When the system is short of something the connection is closed, and its client
@@ -218,18 +240,23 @@ impl ServerRef {
         Ok(())
     }
 
-    fn accept(self: &Rc<Self>, accepted: Socket, peer: Address, tls: Option<&TlsAcceptor>) {
+    fn accept(self: &Rc<Self>, accepted: Socket, peer: Address, manner: &Manner) {
         if self.is_closing() {
             return;
         }
-        let connection = Connection::new(self, &peer, tls.is_some());
+        let connection = Connection::new(self, &peer, manner.tls.is_some());
         let driver = connection.driver();
-        let stream = match tls {
+        let stream = match &manner.tls {
             Some(tls) => tls.accept(self.handle(), accepted, driver),
             None => BufferEvent::from_socket(self.handle(), accepted, driver),
         };
         // The connection is closed, and its client sees that.
         let Ok(stream) = stream else { return };
+        if let Some(limit) = manner.rate_limit
+            && stream.set_rate_limit(limit).is_err()
+        {
+            return;
+        }
         connection.begin(self.add(Rc::clone(&connection)), stream.share());
         stream.detach();
     }
