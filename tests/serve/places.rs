@@ -148,3 +148,32 @@ fn it_takes_sockets_that_it_is_started_with() {
         UnixStream::connect(&path).map(|mut stream| stream.write_all(b"")),
     ));
 }
+
+#[test]
+fn a_connection_goes_no_faster_than_it_may() {
+    let _bounded = bounded();
+    let folder = Folder::new();
+    folder.put("a.bin", vec![b'x'; 300_000]);
+    for tls in [&[][..], &["--tls"]] {
+        let flags = ["-p", "0", "--throttle", "200K"];
+        let server = Server::with(evserve().arg(&folder.0).args(flags).args(tls));
+        let begun = std::time::Instant::now();
+        assert_eq!(server.curl_with("a.bin", &["-k"]).body.len(), 300_000);
+        // A second's worth may go at once.
+        assert!(begun.elapsed().as_millis() >= 400, "{:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_proxy_says_who_the_client_is() {
+    let _bounded = bounded();
+    let flags = ["-p", "0", "--proxy-protocol", "--echo"];
+    let mut server = Server::with(evserve().args(flags));
+    assert_eq!(server.curl_with("x", &["--haproxy-protocol"]).status, 200);
+    assert!(server.log().contains(" 127.0.0.1:"));
+    let mut stream = std::net::TcpStream::connect(server.addr()).unwrap();
+    let head = "PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    assert!(server.log().contains(" 192.0.2.7:4711 \"GET /y\" 200 "));
+}

@@ -66,6 +66,12 @@ pub struct Network {
     /// Its private key, a PEM file
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
+    /// How many bytes a second a connection may send and take, as 64K or 2M
+    #[arg(long, value_name = "BYTES")]
+    pub throttle: Option<Bytes>,
+    /// A proxy in front says who the client is, by the PROXY protocol (HAProxy's send-proxy)
+    #[arg(long)]
+    pub proxy_protocol: bool,
     /// So many processes share the work (and the port, by SO_REUSEPORT)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::count)]
     pub workers: usize,
@@ -152,6 +158,7 @@ Examples:
   evserve --bind 0.0.0.0 --auth me:pw    the current one, for the network, with a password
   evserve --spa --port 3000 dist         what a web framework has built
   evserve --mock db.json --cors          a REST server; 'curl localhost:8000/posts?_limit=3'
+  evserve --throttle 64K ./public        as over a slow line
   evserve --respond '/pay=503:{\"error\":\"down\"}' --delay 2s
   evserve dist --live-reload --proxy /api=http://localhost:3000
   evserve --echo --log json              what does my client send?

@@ -8,12 +8,14 @@ mod workers;
 use crate::app::App;
 use crate::args::Args;
 use libevent2::http::{Limits, Listen, Route, Server};
+use libevent2::stream::RateLimit;
 use libevent2::stream::rustls::Acceptor;
 use libevent2::{Event, EventBase, Interest, LoopHandle, Signal};
 use sockets::Sockets;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::rc::Rc;
@@ -33,10 +35,14 @@ pub fn run(args: Args) -> Result<(), String> {
     let sockets = sockets.into_iter().next().unwrap_or_default();
 
     let mut base = EventBase::new().map_err(text)?;
-    let tls = tls::acceptor(&args.network)?;
+    let manner = Manner {
+        tls: tls::acceptor(&args.network)?,
+        throttle: args.network.throttle.map(|bytes| bytes.0.max(1)),
+        proxied: args.network.proxy_protocol,
+    };
     let app = Rc::new(App::new(args, &base)?);
     let one = Rc::new(One {
-        server: server(&base, &app, tls, &sockets)?,
+        server: server(&base, &app, &manner, &sockets)?,
         app,
         sockets: RefCell::new(sockets),
     });
@@ -59,11 +65,38 @@ pub fn run(args: Args) -> Result<(), String> {
     Ok(())
 }
 
+/// How it speaks with its clients.
+struct Manner {
+    tls: Option<Acceptor>,
+    /// Bytes a second for each connection.
+    throttle: Option<u64>,
+    /// By a proxy that says who they are.
+    proxied: bool,
+}
+
+impl Manner {
+    fn apply(&self, socket: OwnedFd) -> Listen {
+        let mut listen = Listen::socket(socket);
+        if let Some(tls) = &self.tls {
+            listen = listen.tls(tls.clone());
+        }
+        if let Some(bytes) = self.throttle {
+            // In small steps, so that it is as a slow line is, and not stop and go.
+            let limit = RateLimit::per_second(bytes).tick(Duration::from_millis(50));
+            listen = listen.rate_limit(limit);
+        }
+        match self.proxied {
+            true => listen.proxy_protocol(),
+            false => listen,
+        }
+    }
+}
+
 /// A server on these sockets.
 fn server(
     base: &LoopHandle,
     app: &Rc<App>,
-    tls: Option<Acceptor>,
+    manner: &Manner,
     sockets: &Sockets,
 ) -> Result<Server, String> {
     let server = Server::new(base).map_err(text)?;
@@ -74,11 +107,7 @@ fn server(
     let app = Rc::clone(app);
     server.fallback_by(route, move |request| app.take(request));
     for socket in sockets.again().map_err(text)? {
-        let mut listen = Listen::socket(socket);
-        if let Some(tls) = &tls {
-            listen = listen.tls(tls.clone());
-        }
-        server.listen_by(listen).map_err(text)?;
+        server.listen_by(manner.apply(socket)).map_err(text)?;
     }
     Ok(server)
 }
