@@ -352,7 +352,6 @@ const TAKEN_APART: &[(&str, Parts<'static>)] = &[
             path: "/",
             query: Some("q=test&s=some+thing"),
             fragment: Some("fragment"),
-            ..NONE
         },
     ),
     (
