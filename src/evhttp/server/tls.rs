@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::ffi;
 use crate::ffi::ssl as ffi_ssl;
 use foreign_types_shared::ForeignType;
+use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod};
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::RefCell;
@@ -95,8 +96,9 @@ impl ServerRef {
 
     /// What a connection is made with; one that leads nowhere when the factory fails.
     fn ssl(&self) -> Ssl {
-        let taken = self.tls.0.borrow_mut();
-        let taken = { taken }.as_mut().and_then(|state| state.factory.take());
+        let mut state = self.tls.0.borrow_mut();
+        let taken = state.as_mut().and_then(|state| state.factory.take());
+        drop(state);
         let mut made = None;
         if let Some(mut factory) = taken {
             let inner = self.base.inner();
@@ -161,6 +163,8 @@ impl ServerRef {
                 openssl_sys::SSL_shutdown(ssl);
             }
         }
+        // What it may have said of a client that is gone is nobody's business.
+        drop(ErrorStack::get());
     }
 }
 
