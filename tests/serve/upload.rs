@@ -1,6 +1,7 @@
 //! Files that clients bring.
 
 use crate::common::bounded;
+use crate::common::peers::peer;
 use crate::program::{Answer, Folder, Server, evserve};
 use std::fs;
 use std::io::{Read, Write};
@@ -165,6 +166,42 @@ fn what_is_too_long_leaves_nothing() {
         .server
         .curl_with("a.txt", &["-X", "PUT", "-d", "small"]);
     assert_eq!(small.status, 201);
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_room_for_others() {
+    let _bounded = bounded();
+    let Some(mut unshare) = peer("unshare") else {
+        return;
+    };
+    let folder = Folder::new();
+    fs::create_dir(folder.path("small")).unwrap();
+    folder.put("source.bin", pattern());
+    // A disk of a megabyte, which nobody else sees.
+    let script = format!(
+        "mount -t tmpfs -o size=1m none {0} && exec {1} {0} -p 0 --upload",
+        folder.path("small").display(),
+        env!("CARGO_BIN_EXE_evserve")
+    );
+    let allowed = peer("unshare").map(|mut probe| probe.args(["-rm", "true"]).status());
+    if !allowed.is_some_and(|status| status.is_ok_and(|status| status.success())) {
+        return eprintln!("skipped: no namespaces here");
+    }
+    let server = Server::with(unshare.args(["-rm", "sh", "-c", &script]));
+    let source = folder.path("source.bin");
+    let field = format!("file=@{}", source.display());
+    let source = source.to_str().unwrap();
+    for options in [["-T", source], ["-F", field.as_str()]] {
+        let path = if options[0] == "-T" { "a.bin" } else { "" };
+        let answer = server.curl_with(path, &options);
+        assert_eq!(answer.status, 507, "{}", answer.text());
+        assert!(answer.text().contains("no room"));
+    }
+    let small = server.curl_with("b.txt", &["-X", "PUT", "-d", "small"]);
+    assert_eq!(small.status, 201, "what was written of the others is gone");
+    let json = server.curl_with("", &["-H", "Accept: application/json"]);
+    let names: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
+    assert_eq!(names.as_array().unwrap().len(), 1);
 }
 
 #[test]

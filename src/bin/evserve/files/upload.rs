@@ -29,31 +29,43 @@ pub fn take(
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit.saturating_add(if is_put { 0 } else { FORM })) {
-        return answer(request, too_long(limit));
+        return answer(request, too_long(limit).into());
     }
     if is_put {
         match PutFile::new(folder, limit, &request) {
             Ok(sink) => feed(request, sink, answer),
-            Err(refusal) => answer(request, refusal),
+            Err(refusal) => answer(request, refusal.into()),
         }
     } else {
         match Form::new(folder, limit, &request) {
             Ok(sink) => feed(request, sink, answer),
-            Err(refusal) => answer(request, refusal),
+            Err(refusal) => answer(request, refusal.into()),
         }
+    }
+}
+
+/// Why nothing is kept of it.
+struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+impl From<Refusal> for Response {
+    fn from(refusal: Refusal) -> Self {
+        say(refusal.status, &refusal.why)
     }
 }
 
 /// Where the body goes to. What has not come to its end leaves nothing behind.
 trait Sink: 'static {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Response>;
-    fn end(self) -> Result<Response, Response>;
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Refusal>;
+    fn end(self) -> Result<Response, Refusal>;
 }
 
 fn feed<S: Sink>(request: Request, mut sink: S, answer: impl FnOnce(Request, Response) + 'static) {
     let Some(incoming) = request.incoming() else {
         let response = sink.take(b"").and_then(|()| sink.end());
-        return answer(request, response.unwrap_or_else(|refusal| refusal));
+        return answer(request, response.unwrap_or_else(Response::from));
     };
     let all = Rc::new(RefCell::new(Some((request, sink, answer))));
     let state = Rc::clone(&all);
@@ -62,7 +74,7 @@ fn feed<S: Sink>(request: Request, mut sink: S, answer: impl FnOnce(Request, Res
             return;
         };
         let response = match end {
-            Ok(_) => sink.end().unwrap_or_else(|refusal| refusal),
+            Ok(_) => sink.end().unwrap_or_else(Response::from),
             Err(error) => page::of(status_of(&error)),
         };
         answer(request, response);
@@ -76,7 +88,7 @@ fn feed<S: Sink>(request: Request, mut sink: S, answer: impl FnOnce(Request, Res
         if let Err(refusal) = taken
             && let Some((request, _, answer)) = all.take()
         {
-            answer(request, refusal);
+            answer(request, refusal.into());
         }
     });
 }
@@ -91,13 +103,13 @@ struct PutFile {
 }
 
 impl PutFile {
-    fn new(folder: &Folder, limit: u64, request: &Request) -> Result<Self, Response> {
+    fn new(folder: &Folder, limit: u64, request: &Request) -> Result<Self, Refusal> {
         let path = request.path();
         let mut names = folder.names(path).unwrap_or_default();
         let location = listing::folder_path(&names);
         let name = names.pop().filter(|_| !path.ends_with('/'));
         let name =
-            name.ok_or_else(|| say(StatusCode::BAD_REQUEST, "that is no name for a file"))?;
+            name.ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "that is no name for a file"))?;
         let parent: PathBuf = names.iter().collect();
         let real = folder.real(&parent).map_err(|error| failed(&error))?;
         let target = real.join(name);
@@ -115,13 +127,13 @@ impl PutFile {
 }
 
 impl Sink for PutFile {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let left = self.left.checked_sub(bytes.len() as u64);
         self.left = left.ok_or_else(|| too_long(self.limit))?;
         self.file.write_all(bytes).map_err(|error| failed(&error))
     }
 
-    fn end(self) -> Result<Response, Response> {
+    fn end(self) -> Result<Response, Refusal> {
         let kept = self.file.persist_noclobber(self.target);
         kept.map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => taken(),
@@ -156,15 +168,15 @@ struct Form {
 }
 
 impl Form {
-    fn new(folder: &Folder, limit: u64, request: &Request) -> Result<Self, Response> {
+    fn new(folder: &Folder, limit: u64, request: &Request) -> Result<Self, Refusal> {
         let names = folder.names(request.path()).unwrap_or_default();
         let relative: PathBuf = names.iter().collect();
         let real = folder.real(&relative).map_err(|error| failed(&error))?;
         if !real.is_dir() {
-            return Err(say(StatusCode::NOT_FOUND, "there is no such folder"));
+            return Err(refuse(StatusCode::NOT_FOUND, "there is no such folder"));
         }
         let parser = Parser::new(request, Limits::new().total_bytes(limit));
-        let parser = parser.map_err(|error| say(error.status(), &error.to_string()))?;
+        let parser = parser.map_err(|error| refuse(error.status(), error.to_string()))?;
         Ok(Form {
             parser,
             save: SaveTo::new(real),
@@ -174,13 +186,13 @@ impl Form {
 }
 
 impl Sink for Form {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let (parser, save) = (&mut self.parser, &mut self.save);
         let fed = parser.feed(bytes, |event| save.take(event));
         fed.map_err(|error| refused(&error))
     }
 
-    fn end(self) -> Result<Response, Response> {
+    fn end(self) -> Result<Response, Refusal> {
         self.parser
             .finish()
             .map_err(|error| refused(&error.into()))?;
@@ -198,45 +210,42 @@ impl Sink for Form {
     }
 }
 
-fn refused(error: &multipart::Error) -> Response {
-    match error.status().is_server_error() {
-        true => {
-            let _ = writeln!(io::stderr(), "evserve: {error}");
-            page::of(error.status())
-        }
-        false => say(error.status(), &error.to_string()),
+fn refused(error: &multipart::Error) -> Refusal {
+    match error {
+        multipart::Error::Io(error) => failed(error),
+        _ => refuse(error.status(), error.to_string()),
     }
 }
 
-fn failed(error: &io::Error) -> Response {
+fn failed(error: &io::Error) -> Refusal {
     use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::NotFound | Kind::NotADirectory => {
-            say(StatusCode::NOT_FOUND, "there is no such folder")
-        }
-        Kind::PermissionDenied => page::of(StatusCode::FORBIDDEN),
+    let (status, why) = match error.kind() {
+        Kind::NotFound | Kind::NotADirectory => (StatusCode::NOT_FOUND, "there is no such folder"),
+        Kind::PermissionDenied => (StatusCode::FORBIDDEN, "nothing can be put there"),
         Kind::StorageFull | Kind::QuotaExceeded => {
-            say(StatusCode::INSUFFICIENT_STORAGE, "there is no room left")
+            (StatusCode::INSUFFICIENT_STORAGE, "there is no room left")
         }
         _ => {
             let _ = writeln!(io::stderr(), "evserve: upload: {error}");
-            page::of(StatusCode::INTERNAL_SERVER_ERROR)
+            (StatusCode::INTERNAL_SERVER_ERROR, "it cannot be written")
         }
-    }
+    };
+    refuse(status, why)
 }
 
-fn taken() -> Response {
-    say(
-        StatusCode::CONFLICT,
-        "there is one of that name already, and it stays",
-    )
+fn taken() -> Refusal {
+    let why = "there is one of that name already, and it stays";
+    refuse(StatusCode::CONFLICT, why)
 }
 
-fn too_long(limit: u64) -> Response {
-    say(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        &format!("no more than {limit} bytes"),
-    )
+fn too_long(limit: u64) -> Refusal {
+    let why = format!("no more than {limit} bytes");
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+fn refuse(status: StatusCode, why: impl Into<String>) -> Refusal {
+    let why = why.into();
+    Refusal { status, why }
 }
 
 fn say(status: StatusCode, text: &str) -> Response {
