@@ -175,6 +175,52 @@ fn the_handshake_has_its_time() {
 }
 
 #[test]
+fn a_server_that_takes_nothing_is_given_up() {
+    let _bounded = bounded();
+    for tls in each_tls() {
+        let peer = secure(&WORLD.right, |talk| {
+            talk.head();
+            thread::park();
+        });
+        let mut options = options(tls);
+        options.timeouts.send = Some(Duration::from_millis(200));
+        let mut base = EventBase::new().unwrap();
+        let client = Client::with(&base, options).unwrap();
+        let request = client
+            .post(&url(&peer, "/"))
+            .unwrap()
+            .body(vec![b'x'; 16 << 20]);
+        let error = kind(ask(&mut base, &client, request));
+        assert!(
+            matches!(error, ClientErrorKind::TimedOut(Phase::Send)),
+            "{error:?}"
+        );
+        assert_eq!(client.connections(), 0);
+    }
+}
+
+#[test]
+fn a_kept_connection_that_has_ended_is_noticed() {
+    let _bounded = bounded();
+    for tls in each_tls() {
+        let peer = secure(&WORLD.right, |talk| {
+            talk.request();
+            talk.say(HELLO);
+            talk.stream.conn.send_close_notify();
+            let _ = talk.stream.flush();
+        });
+        let mut base = EventBase::new().unwrap();
+        let client = Client::with(&base, options(tls)).unwrap();
+        for _ in 0..3 {
+            let request = client.post(&url(&peer, "/")).unwrap().body("once");
+            assert_eq!(ask(&mut base, &client, request).unwrap().text(), "hello");
+            // Until the end of the connection has come through.
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_was_cut_off_is_found_out() {
     let _bounded = bounded();
     for tls in each_tls() {

@@ -294,9 +294,7 @@ fn is_stale(conn: &Conn) -> bool {
     };
     let socket = socket2::Socket::from(socket);
     match socket.peek(&mut [MaybeUninit::uninit()]) {
-        Ok(0) => true,
-        // Of TLS it may be a ticket for the next session.
-        Ok(_) => !conn.key.origin.https,
+        Ok(_) => true,
         Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
     }
 }
