@@ -60,7 +60,8 @@ pub enum ClientError {
     BadResponse(&'static str),
 
     /// The body is longer than [`set_max_body_size`](super::ConnectionRef::set_max_body_size)
-    /// allows, or its chunks are malformed: C tells no more.
+    /// allows, or its chunks are malformed: libevent 2.1 tells no more, 2.2 says
+    /// [`BadResponse`](Self::BadResponse) of chunks.
     #[error("the body is too long, or its chunks are malformed")]
     #[doc(alias = "EVREQ_HTTP_DATA_TOO_LONG")]
     Body,
@@ -99,7 +100,7 @@ impl ClientError {
         match kind {
             ffi::EVREQ_HTTP_TIMEOUT => ClientError::TimedOut,
             ffi::EVREQ_HTTP_INVALID_HEADER => {
-                ClientError::BadResponse("its head is malformed or too large")
+                ClientError::BadResponse("it is malformed, or its head too large")
             }
             ffi::EVREQ_HTTP_BUFFER_ERROR => ClientError::Buffer,
             ffi::EVREQ_HTTP_DATA_TOO_LONG => ClientError::Body,

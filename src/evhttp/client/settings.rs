@@ -74,6 +74,13 @@ impl Settings {
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the caller's promise; the timeval is copied.
         unsafe { ffi::evhttp_connection_set_timeout_tv(raw, timeout) };
+        // libevent 2.2 has a time of its own for connecting.
+        #[cfg(libevent_2_2)]
+        {
+            let timeout = time::timeval(self.connect_timeout());
+            // SAFETY: as above.
+            unsafe { ffi::evhttp_connection_set_connect_timeout_tv(raw, &timeout) };
+        }
     }
 
     /// # Safety

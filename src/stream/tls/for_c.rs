@@ -41,12 +41,13 @@ pub(crate) unsafe fn failure(raw: *mut ffi::bufferevent) -> Option<String> {
     let (errors, ssl) = unsafe { (sys::take_errors(raw), sys::ssl_of(raw)) };
     let queue = errors.into_iter().filter(|code| *code > LAST_KIND);
     let mut reasons: Vec<String> = queue.map(sys::reason).collect();
-    if reasons.is_empty() {
-        return None;
-    }
+    // libevent 2.2 has forgotten the queue by then, OpenSSL not the verdict.
     let verdict = ssl.map_or(X509VerifyResult::OK, |ssl| ssl.verify_result());
     if verdict != X509VerifyResult::OK {
+        if reasons.is_empty() {
+            reasons.push("certificate verify failed".to_owned());
+        }
         reasons.push(verdict.error_string().to_owned());
     }
-    Some(reasons.join(": "))
+    (!reasons.is_empty()).then(|| reasons.join(": "))
 }
