@@ -87,7 +87,11 @@ impl Screen {
             },
             short => (0, u64::from(short)),
         };
-        let least = [0, 126, 0, 0, 0, 0, 0, 0, 1 << 16][extra];
+        let least = match extra {
+            0 => 0,
+            2 => 126,
+            _ => 1 << 16,
+        };
         if length < least || length >> 63 != 0 {
             return Err(Flaw::protocol("a length that is written wrong"));
         }
