@@ -1,7 +1,7 @@
 //! How it ends.
 
 use crate::common::bounded;
-use crate::program::{Folder, Server};
+use crate::program::{Folder, Server, evserve};
 use std::fs::File;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -105,4 +105,18 @@ fn a_client_that_goes_in_the_middle_harms_nobody() {
     assert_eq!(server.curl("long").body.len() as u64, LONG);
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn what_takes_too_long_after_a_signal_is_broken_off() {
+    let _bounded = bounded();
+    let folder = folder_with_long_file();
+    let flags = ["-p", "0", "--grace", "200"];
+    let mut server = Server::with(evserve().arg(&folder.0).args(flags));
+    let mut curl = slow_download(&server, "1M");
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    drop(curl.stdout.take());
+    let _ = curl.kill();
+    assert!(!curl.wait().unwrap().success());
 }

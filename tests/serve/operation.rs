@@ -140,3 +140,38 @@ fn its_numbers_are_a_page_json_and_text_for_prometheus() {
             .contains("evserve_request_duration_seconds_count 6\n")
     );
 }
+
+#[test]
+fn a_proxy_that_is_believed_says_who_the_client_is() {
+    let _bounded = bounded();
+    let forwarded = [
+        "-H",
+        "X-Forwarded-For: 192.0.2.7",
+        "-H",
+        "X-Forwarded-Proto: https",
+    ];
+    let mut server = Server::with(evserve().args(["-p", "0", "--echo"]));
+    server.curl_with("x", &forwarded);
+    assert!(
+        server.log().contains(" 127.0.0.1:"),
+        "nobody is believed without a word"
+    );
+    let flags = [
+        "-p",
+        "0",
+        "--echo",
+        "--trusted-proxy",
+        "127.0.0.0/8",
+        "--log",
+        "common",
+    ];
+    let mut server = Server::with(evserve().args(flags));
+    server.curl_with("x", &forwarded);
+    assert!(server.log().starts_with("192.0.2.7 - - ["));
+    let out = evserve()
+        .args(["--echo", "--trusted-proxy", "nonsense"])
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("--trusted-proxy"));
+}

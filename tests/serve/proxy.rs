@@ -4,7 +4,7 @@ use crate::common::bounded;
 use crate::program::{Folder, Server, evserve};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -128,12 +128,7 @@ fn half_an_answer_is_not_taken_for_a_whole_one() {
         let listener = listener.try_clone().unwrap();
         let other = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                request.extend(byte);
-            }
+            crate::proxy::head(&mut stream);
             write!(stream, "HTTP/1.1 200 OK\r\n{head}\r\n\r\n4\r\nhalf\r\n").unwrap();
         });
         let out = Command::new("curl")
@@ -148,4 +143,73 @@ fn half_an_answer_is_not_taken_for_a_whole_one() {
         );
         other.join().unwrap();
     }
+}
+
+#[test]
+fn a_connection_that_changes_its_protocol_is_passed_through() {
+    let _bounded = bounded();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let flag = format!("/ws=http://{}", listener.local_addr().unwrap());
+    let server = start(&["--proxy", &flag]);
+    let other = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request = head(&mut stream);
+        let lower = request.to_lowercase();
+        assert!(lower.contains("\r\nupgrade: echo\r\n"), "{request}");
+        assert!(lower.contains("\r\nconnection: upgrade\r\n"), "{request}");
+        assert!(lower.contains("\r\nsec-websocket-key: k\r\n"), "{request}");
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\
+                      Sec-WebSocket-Accept: a\r\n\r\nfirst";
+        stream.write_all(answer.as_bytes()).unwrap();
+        let mut bytes = vec![0; 1 << 20];
+        loop {
+            match stream.read(&mut bytes).unwrap() {
+                0 => break,
+                read => stream.write_all(&bytes[..read]).unwrap(),
+            }
+        }
+    });
+    let mut stream = TcpStream::connect(server.addr()).unwrap();
+    let request = "GET /ws/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\
+                   Sec-WebSocket-Key: k\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let answer = head(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    let lower = answer.to_lowercase();
+    assert!(lower.contains("upgrade: echo\r\n") && lower.contains("sec-websocket-accept: a\r\n"));
+    let mut first = [0; 5];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"first");
+    // More than waits on the way, so that both ends have to wait for each other.
+    let sent: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+    let (mut writer, all) = (stream.try_clone().unwrap(), sent.clone());
+    let writing = thread::spawn(move || writer.write_all(&all).unwrap());
+    let mut got = vec![0; sent.len()];
+    stream.read_exact(&mut got).unwrap();
+    assert!(got == sent);
+    writing.join().unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    other.join().unwrap();
+}
+
+#[test]
+fn a_server_that_does_not_change_its_protocol_is_heard() {
+    let _bounded = bounded();
+    let other = start(&["--respond", "/{*all}=404:no"]);
+    let flag = format!("/={}", other.url.trim_end_matches('/'));
+    let server = start(&["--proxy", &flag]);
+    let upgrade = ["-H", "Connection: Upgrade", "-H", "Upgrade: echo"];
+    assert_eq!(server.curl_with("ws", &upgrade).status, 404);
+}
+
+/// Up to the empty line.
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    String::from_utf8(head).unwrap()
 }

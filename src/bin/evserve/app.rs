@@ -37,7 +37,6 @@ impl App {
     /// # Errors
     /// In words: what of the arguments cannot be served.
     pub fn new(args: Args, base: &LoopHandle) -> Result<Self, String> {
-        let scheme = args.network.scheme();
         let path = args.folder();
         let live = path.clone().filter(|_| args.prototype.live_reload);
         let site = path.map(|path| {
@@ -58,7 +57,7 @@ impl App {
         let mock = prototype.mock.as_deref().map(Mock::open).transpose();
         let dress = Rc::new(Dress::new(prototype.header, prototype.cors));
         Ok(App {
-            proxies: Proxies::new(base, prototype.proxy, Rc::clone(&dress), scheme)?,
+            proxies: Proxies::new(base, prototype.proxy, Rc::clone(&dress))?,
             stats: Rc::new(Stats::new()),
             log: (!args.operation.quiet).then_some(args.operation.log),
             dress,

@@ -3,6 +3,9 @@
 //! Exit codes: 0 after SIGINT or SIGTERM, when what was in flight is sent; 128 + the signal's
 //! number (130, 143) when a second one ends it at once; 2 for what it cannot serve.
 
+#[cfg(not(unix))]
+compile_error!("evserve is for Unix: it hands sockets from process to process");
+
 mod app;
 mod args;
 mod body;

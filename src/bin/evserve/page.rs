@@ -12,7 +12,7 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC
 
 pub const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{padding:.2rem .6rem;text-align:left}\
-td+td,th+th{text-align:right;white-space:nowrap}tr:hover td{background:#8881}a{text-decoration:none}\
+td:first-child{width:100%}td+td,th+th{text-align:right;white-space:nowrap}form{margin:1rem .6rem}tr:hover td{background:#8881}a{text-decoration:none}\
 :root{color-scheme:light dark}";
 
 /// A page of that title; `body` is HTML.

@@ -72,6 +72,9 @@ pub struct Network {
     /// A proxy in front says who the client is, by the PROXY protocol (HAProxy's send-proxy)
     #[arg(long)]
     pub proxy_protocol: bool,
+    /// A proxy in front whose X-Forwarded-For, -Proto and -Host are believed: an address or a network
+    #[arg(long, value_name = "NET")]
+    pub trusted_proxy: Vec<String>,
     /// So many processes share the work (and the port, by SO_REUSEPORT)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::count)]
     pub workers: usize,
@@ -139,6 +142,9 @@ pub struct Operation {
     /// Tells of no request
     #[arg(long, short)]
     pub quiet: bool,
+    /// How long what is in flight may take after a signal to end, as 30s
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub grace: Option<Duration>,
 }
 
 /// How a line of the access log looks.

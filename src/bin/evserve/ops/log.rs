@@ -4,6 +4,7 @@ use crate::args::LogFormat;
 use libevent2::http::{Request, Sent, header};
 use serde_json::json;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What a line says of one request.
@@ -34,7 +35,13 @@ impl Entry {
         let user_agent = request.headers().get(header::USER_AGENT);
         Entry {
             begun: Instant::now(),
-            peer: request.peer().map(|peer| peer.to_string()),
+            peer: match (request.client_addr(), request.peer()) {
+                // A proxy that is believed says who it is for, but not from which port.
+                (Some(client), peer) if peer.is_none_or(|peer| peer.ip() != client) => {
+                    Some(client.to_string())
+                }
+                (_, peer) => peer.map(|peer| peer.to_string()),
+            },
             method: request.method().to_string(),
             target: format!("{}{}", request.path(), query.unwrap_or_default()),
             version: format!("{:?}", request.version()),
@@ -87,10 +94,12 @@ impl Entry {
             return String::new();
         };
         let host = self.peer.as_deref().unwrap_or("-");
-        let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
+        let host = match host.parse::<SocketAddr>() {
+            Ok(addr) => addr.ip().to_string(),
+            Err(_) => host.to_owned(),
+        };
         format!(
-            "{} - - [{day}/{month}/{year}:{time} +0000] \"{} {} {}\" {} {}\n",
-            host.trim_matches(['[', ']']),
+            "{host} - - [{day}/{month}/{year}:{time} +0000] \"{} {} {}\" {} {}\n",
             escape(&self.method),
             escape(&self.target),
             self.version,

@@ -42,20 +42,18 @@ impl Dress {
 
     /// Whether a page of another origin has sent it, which may not, unless all may.
     pub fn is_from_elsewhere(&self, request: &Request) -> bool {
-        let header = |name| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let Some(origin) = header(header::ORIGIN).filter(|_| !self.cors) else {
+        let origin = request.headers().get(header::ORIGIN);
+        let Some(origin) = origin.filter(|_| !self.cors) else {
             return false;
         };
-        let from = origin.split_once("://").map(|(_, host)| host);
-        let here = header(header::HOST);
+        let from = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"));
+        let here = request.host();
         !from
             .zip(here)
-            .is_some_and(|(from, here)| from.eq_ignore_ascii_case(here))
+            .is_some_and(|((_, from), here)| from.eq_ignore_ascii_case(&here))
     }
 
     /// Puts them on; one that was asked for takes the place of the server's own.

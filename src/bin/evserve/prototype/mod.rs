@@ -6,3 +6,4 @@ pub mod dress;
 pub mod echo;
 pub mod live;
 pub mod proxy;
+mod tunnel;

@@ -3,6 +3,7 @@
 use crate::args::Proxied;
 use crate::page;
 use crate::prototype::dress::Dress;
+use crate::prototype::tunnel;
 use libevent2::LoopHandle;
 use libevent2::http::{
     Client, ClientError, ClientErrorKind, ClientOptions, ClientRequest, HeaderMap, HeaderName,
@@ -35,7 +36,6 @@ pub struct Proxies {
     /// The longest path first.
     all: Vec<Proxied>,
     dress: Rc<Dress>,
-    scheme: &'static str,
 }
 
 /// A request that another server is asked, as long as somebody waits for the answer.
@@ -44,12 +44,7 @@ type Asked = Rc<RefCell<Option<Pending>>>;
 impl Proxies {
     /// # Errors
     /// In words, when the base is gone.
-    pub fn new(
-        base: &LoopHandle,
-        mut all: Vec<Proxied>,
-        dress: Rc<Dress>,
-        scheme: &'static str,
-    ) -> Result<Self, String> {
+    pub fn new(base: &LoopHandle, mut all: Vec<Proxied>, dress: Rc<Dress>) -> Result<Self, String> {
         let mut options = ClientOptions::default();
         options.headers = HeaderMap::new();
         options.redirects = 0;
@@ -58,12 +53,7 @@ impl Proxies {
         options.timeouts.body = None;
         all.sort_by_key(|proxied| std::cmp::Reverse(proxied.path.len()));
         let client = Client::with(base, options).map_err(|error| error.to_string())?;
-        Ok(Proxies {
-            client,
-            all,
-            dress,
-            scheme,
-        })
+        Ok(Proxies { client, all, dress })
     }
 
     /// Where the other server has what is asked for, if it is another one's.
@@ -84,11 +74,14 @@ impl Proxies {
             Ok(asking) => asking,
             Err(error) => return self.refuse(request, &error.to_string(), StatusCode::BAD_REQUEST),
         };
-        let asking = asking.headers(&self.headers(&request));
+        let asking = asking.headers(&headers(&request));
         let asked = Asked::default();
         // Nobody waits for the answer any more.
         let of_gone = Rc::clone(&asked);
         request.on_disconnect(move || drop(of_gone.take()));
+        if let Some(protocol) = wanted_protocol(&request) {
+            return self.pass_through(request, asking, &protocol, &asked);
+        }
         let asking = with_body(asking, &request, &asked);
         let dress = Rc::clone(&self.dress);
         let of_answer = Rc::clone(&asked);
@@ -109,31 +102,60 @@ impl Proxies {
         request.respond(response);
     }
 
-    /// Those of the request, and where it is from.
-    fn headers(&self, request: &Request) -> HeaderMap {
-        let mut headers = end_to_end(request.headers());
-        for ours in [header::CONTENT_LENGTH, header::EXPECT] {
-            headers.remove(ours);
-        }
-        let forwarded = HeaderName::from_static("x-forwarded-host");
-        if let Some(host) = headers.remove(header::HOST) {
-            headers.insert(forwarded, host);
-        }
-        let scheme = HeaderValue::from_static(self.scheme);
-        headers.insert(HeaderName::from_static("x-forwarded-proto"), scheme);
-        if let Some(peer) = request.peer() {
-            let name = HeaderName::from_static("x-forwarded-for");
-            let before = headers.get(&name).and_then(|value| value.to_str().ok());
-            let all = match before {
-                Some(before) => format!("{before}, {}", peer.ip()),
-                None => peer.ip().to_string(),
-            };
-            if let Ok(all) = HeaderValue::try_from(all) {
-                headers.insert(name, all);
+    /// Ties both ends together, if the other server changes the protocol too.
+    fn pass_through(&self, request: Request, asking: ClientRequest, protocol: &str, asked: &Asked) {
+        let dress = Rc::clone(&self.dress);
+        let pending = asking.upgrade(protocol, move |upgraded| match upgraded {
+            Ok(upgraded) => {
+                let mut response = Response::new(StatusCode::SWITCHING_PROTOCOLS);
+                *response.headers_mut() = end_to_end(&upgraded.headers);
+                if let Some(protocol) = upgraded.headers.get(header::UPGRADE) {
+                    response = response.header(header::UPGRADE, protocol.clone());
+                }
+                // It fails for a client that has gone.
+                let _ = tunnel::tie(request, response, upgraded);
             }
-        }
-        headers
+            Err(error) => {
+                let mut response = failed(&error);
+                dress.put_on(response.headers_mut());
+                request.respond(response);
+            }
+        });
+        asked.replace(Some(pending));
     }
+}
+
+/// What the client wants to change to (`Upgrade`), if anything.
+fn wanted_protocol(request: &Request) -> Option<String> {
+    let protocol = request.headers().get(header::UPGRADE)?.to_str().ok()?;
+    // HTTP/2 is none that we could pass on.
+    (!protocol.to_ascii_lowercase().starts_with("h2")).then(|| protocol.to_owned())
+}
+
+/// Those of the request, and where it is from.
+fn headers(request: &Request) -> HeaderMap {
+    let mut headers = end_to_end(request.headers());
+    for ours in [header::CONTENT_LENGTH, header::EXPECT] {
+        headers.remove(ours);
+    }
+    let forwarded = HeaderName::from_static("x-forwarded-host");
+    if let Some(host) = headers.remove(header::HOST) {
+        headers.insert(forwarded, host);
+    }
+    let scheme = HeaderValue::from_static(request.scheme());
+    headers.insert(HeaderName::from_static("x-forwarded-proto"), scheme);
+    if let Some(peer) = request.peer() {
+        let name = HeaderName::from_static("x-forwarded-for");
+        let before = headers.get(&name).and_then(|value| value.to_str().ok());
+        let all = match before {
+            Some(before) => format!("{before}, {}", peer.ip()),
+            None => peer.ip().to_string(),
+        };
+        if let Ok(all) = HeaderValue::try_from(all) {
+            headers.insert(name, all);
+        }
+    }
+    headers
 }
 
 /// Without those that are for one hop only.
@@ -213,6 +235,8 @@ fn failed(error: &ClientError) -> Response {
     let _ = writeln!(io::stderr(), "evserve: --proxy: {error}");
     match error.kind() {
         ClientErrorKind::TimedOut(_) => page::of(StatusCode::GATEWAY_TIMEOUT),
+        // It has answered, but does not change.
+        ClientErrorKind::NotUpgraded(status) => page::of(*status),
         _ => page::of(StatusCode::BAD_GATEWAY),
     }
 }

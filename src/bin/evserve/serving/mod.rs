@@ -7,7 +7,7 @@ mod workers;
 
 use crate::app::App;
 use crate::args::Args;
-use libevent2::http::{Limits, Listen, Route, Server};
+use libevent2::http::{Limits, Listen, Route, Server, TrustedProxies};
 use libevent2::stream::RateLimit;
 use libevent2::stream::rustls::Acceptor;
 use libevent2::{Event, EventBase, Interest, LoopHandle, Signal};
@@ -35,15 +35,20 @@ pub fn run(args: Args) -> Result<(), String> {
     let sockets = sockets.into_iter().next().unwrap_or_default();
 
     let mut base = EventBase::new().map_err(text)?;
+    // What fails for one client is no reason to end for all.
+    base.on_error(|_, error| complain(error));
     let manner = Manner {
         tls: tls::acceptor(&args.network)?,
         throttle: args.network.throttle.map(|bytes| bytes.0.max(1)),
         proxied: args.network.proxy_protocol,
+        trusted: trusted(&args.network.trusted_proxy)?,
     };
+    let grace = args.operation.grace;
     let app = Rc::new(App::new(args, &base)?);
     let one = Rc::new(One {
         server: server(&base, &app, &manner, &sockets)?,
         app,
+        grace,
         sockets: RefCell::new(sockets),
     });
     let interrupt = one.end_on(&base, libc::SIGINT);
@@ -72,6 +77,8 @@ struct Manner {
     throttle: Option<u64>,
     /// By a proxy that says who they are.
     proxied: bool,
+    /// Who is believed when it says for whom it asks.
+    trusted: TrustedProxies,
 }
 
 impl Manner {
@@ -92,6 +99,17 @@ impl Manner {
     }
 }
 
+fn trusted(networks: &[String]) -> Result<TrustedProxies, String> {
+    if networks.is_empty() {
+        return Ok(TrustedProxies::default());
+    }
+    let trusted = TrustedProxies::new(networks);
+    // Whoever may open the socket's file is on this machine.
+    trusted
+        .map(TrustedProxies::unix)
+        .map_err(|error| format!("--trusted-proxy: {error}"))
+}
+
 /// A server on these sockets.
 fn server(
     base: &LoopHandle,
@@ -102,6 +120,7 @@ fn server(
     let server = Server::new(base).map_err(text)?;
     // Who sends a file of some gigabytes may take its time, as long as it goes on.
     server.set_limits(Limits::new().request_time(Duration::from_secs(24 * 60 * 60)));
+    server.trust_proxies(manner.trusted.clone());
     // Each one who takes a body has a limit of its own.
     let route = Route::new("/").streamed().body_bytes(u64::MAX);
     let app = Rc::clone(app);
@@ -125,6 +144,7 @@ fn announce(names: &[String]) {
 struct One {
     server: Server,
     app: Rc<App>,
+    grace: Option<Duration>,
     sockets: RefCell<Sockets>,
 }
 
@@ -133,7 +153,10 @@ impl One {
     fn end(&self, others_go_on: bool) {
         self.sockets.borrow_mut().close(others_go_on);
         self.app.end();
-        self.server.close();
+        match self.grace {
+            Some(grace) => self.server.close_within(grace),
+            None => self.server.close(),
+        }
     }
 
     /// The first signal lets the server finish, the second ends the process.
