@@ -22,7 +22,7 @@ use std::rc::Rc;
 /// shop.route("GET /", |request: Request| request.respond(Response::text("welcome")))?;
 /// # Ok::<(), libevent2::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Host(pub(super) Rc<HostRoutes>);
 
 #[derive(Default)]
@@ -37,12 +37,6 @@ pub(super) struct HostRoutes {
 pub(super) struct Hosts {
     pub(super) default: Host,
     named: RefCell<Vec<Host>>,
-}
-
-impl Default for Host {
-    fn default() -> Self {
-        Host(Rc::default())
-    }
 }
 
 impl Host {

@@ -192,7 +192,7 @@ impl Call {
                     self.arm(deadline);
                 }
                 match wait {
-                    Wait::For(phase) => return self.end(ClientErrorKind::TimedOut(phase)),
+                    Wait::For(phase) => self.end(ClientErrorKind::TimedOut(phase)),
                     Wait::Retry => self.launch(),
                     Wait::Continue => {
                         if let Some(conn) = self.conn() {

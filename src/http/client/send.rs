@@ -196,14 +196,8 @@ impl Conn {
         let upload = match &*self.sending.borrow() {
             Sending::File(..) => None,
             Sending::Upload(upload) => Some(upload.clone()),
-            Sending::Flushing => {
-                if stream.output().is_empty() {
-                    // Told below, with nothing borrowed.
-                    None
-                } else {
-                    return;
-                }
-            }
+            // Told below, with nothing borrowed.
+            Sending::Flushing if stream.output().is_empty() => None,
             _ => return,
         };
         if let Some(upload) = upload {

@@ -327,13 +327,13 @@ impl Connection {
         let (used, step) = match intake.decoder.step(bytes) {
             Ok(step) => step,
             Err(Malformed(why)) => {
-                return (self.bad_body(intake, BodyError::Malformed(why)), Some(0));
+                return (self.bad_body(*intake, BodyError::Malformed(why)), Some(0));
             }
         };
         let so_far = intake.received.saturating_add(intake.decoder.announced());
         if so_far > intake.limit {
             let limit = intake.limit;
-            return (self.bad_body(intake, BodyError::TooLong { limit }), Some(0));
+            return (self.bad_body(*intake, BodyError::TooLong { limit }), Some(0));
         }
         match step {
             Step::Wait if self.over.get() => {
@@ -347,7 +347,7 @@ impl Connection {
                 intake.received += data.len() as u64;
                 if intake.received > intake.limit {
                     let limit = intake.limit;
-                    return (self.bad_body(intake, BodyError::TooLong { limit }), Some(0));
+                    return (self.bad_body(*intake, BodyError::TooLong { limit }), Some(0));
                 }
                 intake.data(data);
                 (Reading::Body(intake), Some(used))
@@ -376,7 +376,7 @@ impl Connection {
     }
 
     /// The body cannot be read to its end, so the connection is of no use after the answer.
-    fn bad_body(&self, mut intake: Box<Intake>, error: BodyError) -> Reading {
+    fn bad_body(&self, mut intake: Intake, error: BodyError) -> Reading {
         let status = match error {
             BodyError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
@@ -416,7 +416,7 @@ impl Intake {
         !matches!(&self.sink, Sink::Stream(inlet) if !inlet.wants_more())
     }
 
-    pub(super) fn end(mut self: Box<Self>, error: BodyError) {
+    pub(super) fn end(mut self, error: BodyError) {
         self.give_up(error);
     }
 }

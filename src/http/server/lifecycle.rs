@@ -10,7 +10,7 @@ use crate::http::watch::tick_length;
 use crate::http::wire::request::RequestHead;
 use crate::http::{Request, StatusCode};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 impl ServerRef {
     // --- connections ------------------------------------------------------------------------
@@ -95,9 +95,7 @@ impl ServerRef {
             .map_or(0, |time| time.as_secs());
         let mut date = self.date.borrow_mut();
         if date.0 != seconds || date.1.is_empty() {
-            let text = httpdate::fmt_http_date(SystemTime::from(
-                UNIX_EPOCH + Duration::from_secs(seconds),
-            ));
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
             *date = (seconds, format!("Date: {text}\r\n"));
         }
         out.extend_from_slice(date.1.as_bytes());
