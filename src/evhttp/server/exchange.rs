@@ -72,6 +72,10 @@ pub(super) struct Exchange {
     drained: Cell<Option<(Reply, DrainHook)>>,
     /// Whether C says when the output is empty: it was given a piece of the body.
     pub(super) watched: Cell<bool>,
+    /// Whether C has still to say so of what it was given last.
+    pub(super) unsettled: Cell<bool>,
+    /// Whether the answer ends then.
+    pub(super) ending: Cell<bool>,
 }
 
 impl Exchange {
@@ -100,6 +104,8 @@ impl Exchange {
             close: RefCell::new(server.take_close_hooks(connection)),
             drained: Cell::new(None),
             watched: Cell::new(false),
+            unsettled: Cell::new(false),
+            ending: Cell::new(false),
         });
         let weak: Weak<dyn Live> = Rc::downgrade(&exchange) as Weak<dyn Live>;
         let inner = server.handle().inner();
@@ -317,11 +323,16 @@ unsafe extern "C" fn on_connection_closed(
 
 /// The output has become empty; C may say so more than once.
 pub(super) unsafe extern "C" fn on_drained(_: *mut ffi::evhttp_connection, arg: *mut c_void) {
-    // SAFETY: C calls this for the running answer only: evhttp_send_reply_end puts another
-    // callback in its place, and a connection that fails is freed. So the exchange is not done.
+    // SAFETY: C calls this for the running answer only: `Exchange::end` waits for the call that is
+    // due, evhttp_send_reply_end puts another callback in its place where one is to come, and a
+    // connection that fails is freed. So the exchange is not done.
     let exchange = unsafe { retain::<Exchange>(arg) };
     if exchange.pending() > 0 {
         return;
+    }
+    exchange.unsettled.set(false);
+    if exchange.ending.get() {
+        return exchange.end_now();
     }
     if let Some((reply, hook)) = exchange.drained.take() {
         let server = Rc::clone(&exchange.server);

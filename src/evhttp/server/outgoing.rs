@@ -204,6 +204,7 @@ impl Exchange {
                 ffi::evhttp_send_reply_chunk_with_cb(req, part.as_ptr(), Some(on_drained), arg);
             }
             self.watched.set(true);
+            self.unsettled.set(true);
             self.after_sending();
         }
         Ok(())
@@ -216,12 +217,22 @@ impl Exchange {
             return Err(Error::invalid("Content-Length", why));
         }
         self.framing.set(Framing::Whole);
+        if self.unsettled.get() && self.pending() == 0 {
+            // Over TLS all may be written before C says so. If the answer ended here, that call
+            // would come to an exchange that is done.
+            self.ending.set(true);
+        } else {
+            self.end_now();
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_now(&self) {
         if !self.req().is_null() {
             // SAFETY: alive, ours, and begun. It may be gone when this returns, by `on_complete`.
             unsafe { ffi::evhttp_send_reply_end(self.req()) };
             self.after_sending();
         }
-        Ok(())
     }
 }
 
