@@ -410,15 +410,9 @@ fn answers_have_their_limits() {
     };
     let head = "HTTP/1.1 200 OK\r\n";
     let chunks = |count| {
-        format!(
-            "{head}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
-            "64\r\n".to_owned() + &"x".repeat(100) + "\r\n"
-        )
-        .replacen(
-            &("64\r\n".to_owned() + &"x".repeat(100) + "\r\n"),
-            &("64\r\n".to_owned() + &"x".repeat(100) + "\r\n").repeat(count),
-            1,
-        )
+        let chunk = format!("64\r\n{}\r\n", "x".repeat(100));
+        let body = chunk.repeat(count);
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n")
     };
     assert_eq!(fetch(chunks(10)).unwrap().body.len(), 1000);
     let fits = format!("{head}X: {}\r\nContent-Length: 0\r\n\r\n", "y".repeat(1900));

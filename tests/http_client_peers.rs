@@ -402,12 +402,13 @@ fn apache_is_understood() {
         404
     );
     // What it squeezes comes in chunks.
-    fs::write(apache.dir.join("www/text"), "text ".repeat(100_000)).unwrap();
+    let numbers = (0..300_000u32).map(|number| number.wrapping_mul(2_654_435_761).to_string());
+    fs::write(apache.dir.join("www/text"), numbers.collect::<String>()).unwrap();
     let squeezed = client.get(&apache.url("/inc/text")).unwrap();
     let squeezed = squeezed.header("accept-encoding", "gzip");
     let squeezed = ask(&mut base, &client, squeezed).unwrap();
     assert_eq!(squeezed.header("transfer-encoding"), Some("chunked"));
-    assert!(squeezed.body.starts_with(&[0x1f, 0x8b]), "{squeezed:?}");
+    assert!(squeezed.body.starts_with(&[0x1f, 0x8b]));
     // It answers before the body has come, and may close.
     for expect in [false, true] {
         let put = client

@@ -413,7 +413,7 @@ fn a_proxy_that_refuses_is_told_as_such() {
         let garbled = Peer::saying_once("SSH-2.0-OpenSSH\r\n");
         let chatty = Peer::saying("HTTP/1.1 200 OK\r\n\r\nand more");
         let closing = Peer::start(|talk| drop(talk.head()));
-        let mut try_by = |proxy: &Peer| {
+        let try_by = |proxy: &Peer| {
             let mut options = options(tls.clone());
             options.proxy = Some(Proxy::new(&proxy.url("")).unwrap());
             let mut base = EventBase::new().unwrap();

@@ -193,30 +193,31 @@ impl Conn {
         let (Some(call), Some(stream)) = (self.call(), self.stream()) else {
             return;
         };
-        let upload = match &*self.sending.borrow() {
-            Sending::File(..) => None,
-            Sending::Upload(upload) => Some(upload.clone()),
-            // Told below, with nothing borrowed.
-            Sending::Flushing if stream.output().is_empty() => None,
+        let (file, upload) = match &*self.sending.borrow() {
+            Sending::File(..) => (true, None),
+            Sending::Upload(upload) => (false, Some(upload.clone())),
+            Sending::Flushing if stream.output().is_empty() => (false, None),
             _ => return,
         };
-        if let Some(upload) = upload {
-            if !upload.is_finished() {
-                upload.drained(self);
-            }
-            if upload.is_finished() && self.uploads(&upload) {
-                upload.forget(self);
-                self.sending.replace(Sending::Flushing);
-                if stream.output().is_empty() {
-                    self.all_sent(&call);
-                }
-            }
-            return;
+        match upload {
+            None if file => self.send_file(&call, &stream),
+            None => self.all_sent(&call),
+            Some(upload) => self.upload(&call, &stream, &upload),
         }
-        if matches!(*self.sending.borrow(), Sending::File(..)) {
-            return self.send_file(&call, &stream);
+    }
+
+    /// Has the next piece of an upload sent.
+    fn upload(self: &Rc<Self>, call: &Call, stream: &StreamShare, upload: &Rc<Uploading>) {
+        if !upload.is_finished() {
+            upload.drained(self);
         }
-        self.all_sent(&call);
+        if upload.is_finished() && self.uploads(upload) {
+            upload.forget(self);
+            self.sending.replace(Sending::Flushing);
+            if stream.output().is_empty() {
+                self.all_sent(call);
+            }
+        }
     }
 
     /// The answer is awaited now.
