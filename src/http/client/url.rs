@@ -128,6 +128,7 @@ impl Url {
         Ok(url)
     }
 
+    #[cfg(feature = "cookies")]
     pub(super) fn path(&self) -> &str {
         split_query(&self.target).0
     }
