@@ -6,6 +6,7 @@ mod common;
 
 mod archive;
 mod args;
+mod browser;
 mod end;
 mod family;
 mod files;
