@@ -3,9 +3,9 @@
 
 use super::load::Load;
 use super::report::{Figure, Goal, print_heads, print_row};
-use super::servers::{C, HYPER, NGINX, OURS};
+use super::servers::{C, HYPER, NGINX};
+use super::support::counted;
 use super::support::process::{Program, Server};
-use super::support::{counted, median};
 use std::thread;
 use std::time::Duration;
 
