@@ -22,11 +22,16 @@ mod proxy_tls;
 mod resolve_many;
 mod servers;
 mod tail;
+#[cfg(feature = "websocket")]
+mod websocket_chat;
+#[cfg(feature = "websocket")]
+#[path = "../http_websocket_common/mod.rs"]
+mod websockets;
 
 use common::bounded;
 use program::Program;
 
-const ALL: [&str; 11] = [
+const ALL: &[&str] = &[
     "chat",
     "delay_load",
     "delay_server",
@@ -38,6 +43,8 @@ const ALL: [&str; 11] = [
     "resolve_many",
     "simple_proxy",
     "tail_files",
+    #[cfg(feature = "websocket")]
+    "websocket_chat",
 ];
 
 #[test]
