@@ -8,7 +8,7 @@ mod http_client;
 use common::Watchdog;
 use http_client::{finish, in_background};
 use libevent2::EventBase;
-use libevent2::http::{HeaderValue, Limits, Request, Response, Server, StatusCode};
+use libevent2::http::{HeaderValue, Limits, Request, Response, Server};
 use std::fmt;
 use std::fs;
 use std::io::{Read, Write};

@@ -110,7 +110,9 @@ fn a_client_may_leave_after_each_byte_of_an_answer() {
     let setup = move |server: &Server| {
         server.fallback(move |request: Request| {
             let tell = tell.clone();
-            request.on_sent(move |sent| drop(tell.send(sent.complete)));
+            request.on_sent(move |sent| {
+                let _ = tell.send(sent.complete);
+            });
             let length = if request.path() == "/long" {
                 32 << 20
             } else {
@@ -235,7 +237,7 @@ fn answers_to_a_pipeline_keep_their_order_however_late_they_are() {
         server.fallback(move |request: Request| {
             let text = request.path().to_owned();
             // Every second one is answered in a later turn of the loop.
-            if seen.bump() % 2 == 0 {
+            if seen.bump().is_multiple_of(2) {
                 return request.reply(StatusCode::OK, text);
             }
             let handle = request.handle().clone();

@@ -137,7 +137,9 @@ fn who_never_reads_an_answer_is_ended_by_the_idle_limit() {
         server.set_limits(Limits::new().idle(SHORT).request_time(LONG));
         server.fallback(move |request: Request| {
             let tell = tell.clone();
-            request.on_sent(move |sent| drop(tell.send(sent.complete)));
+            request.on_sent(move |sent| {
+                let _ = tell.send(sent.complete);
+            });
             request.reply(StatusCode::OK, vec![b'x'; 64 << 20]);
         });
     };
