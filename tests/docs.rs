@@ -80,7 +80,7 @@ const HEADERS: [(&str, usize); 11] = [
 const COMPAT: &str = "The API of libevent 1.4";
 
 const STATUSES: [&str; 4] = ["safe", "inside", "raw", "later"];
-const TOPICS: [&str; 1] = ["with the rest of HTTP"];
+const TOPICS: [&str; 0] = [];
 
 struct Function {
     c: String,
