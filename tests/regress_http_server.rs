@@ -553,3 +553,23 @@ fn write_during_read() {
     });
     finish(&mut base, server);
 }
+
+/// A body that HEAD should not have: refused, where C reads it as the next request.
+#[test]
+fn request_extra_body() {
+    let _bounded = bounded();
+    with_server(set_up, |addr| {
+        let body = "this is the body that HEAD should not have".repeat(10_000);
+        for path in ["/test", "/nothing"] {
+            let mut client = Client::new(addr);
+            let head = format!(
+                "Connection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            client.send(request(&format!("HEAD {path}"), &head));
+            client.try_send(&body);
+            assert!(client.read_head().is_none_or(|answer| answer.status == 400));
+            is_fine(&get(addr, "/test"));
+        }
+    });
+}

@@ -9,7 +9,7 @@ use std::os::raw::c_short;
 use std::rc::Rc;
 
 /// The largest single write.
-pub(in super::super) const WRITE_AT_ONCE: usize = 1024 * 1024;
+pub(in super::super) const WRITE_AT_ONCE: usize = 1024 * 1024 + 64 * 1024;
 
 /// A peer that has gone is an error, not a signal, where the system has it so.
 #[cfg(not(any(target_os = "macos", target_os = "ios")))]
@@ -122,7 +122,7 @@ impl BufferEventRef {
             return None;
         }
         let mut sent = self
-            .only_chain(output)
+            .only_chain(output, before)
             .map(|bytes| self.send_chain(output, bytes));
         if let Some(Err(error)) = &sent
             && error.raw_os_error() == Some(libc::ENOTSOCK)
@@ -152,7 +152,11 @@ impl BufferEventRef {
 
     /// The bytes of the output, when they lie together: the usual case, for which the system has
     /// a shorter way.
-    fn only_chain(&self, output: *mut ffi::evbuffer) -> Option<ffi::evbuffer_iovec> {
+    fn only_chain(
+        &self,
+        output: *mut ffi::evbuffer,
+        length: usize,
+    ) -> Option<ffi::evbuffer_iovec> {
         let plain = State::HOLDS_FILE.union(State::NOT_A_SOCKET);
         if self.state.get().intersects(plain) {
             return None;
@@ -162,8 +166,9 @@ impl BufferEventRef {
             iov_len: 0,
         };
         // SAFETY: alive, and all its chains are memory.
-        let chains = unsafe { ffi::evbuffer_peek(output, -1, std::ptr::null_mut(), &mut bytes, 1) };
-        (chains == 1).then_some(bytes)
+        unsafe { ffi::evbuffer_peek(output, -1, std::ptr::null_mut(), &mut bytes, 1) };
+        // What it returns does not tell: it looks at one chain and says one.
+        (bytes.iov_len == length).then_some(bytes)
     }
 
     fn send_chain(
