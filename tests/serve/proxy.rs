@@ -68,6 +68,21 @@ fn a_path_is_answered_by_another_server() {
 }
 
 #[test]
+fn the_password_stays_here() {
+    let _bounded = bounded();
+    let other = start(&["--echo"]);
+    let flag = format!("/api={}", other.url.trim_end_matches('/'));
+    let options = ["-u", "a:b", "-H", "Accept: application/json"];
+    let keeps = start(&["--proxy", &flag, "--auth", "a:b"]);
+    assert_eq!(keeps.curl("api/x").status, 401);
+    let told = echoed(&keeps.curl_with("api/x", &options));
+    assert!(told["headers"].get("authorization").is_none());
+    let passes = start(&["--proxy", &flag]);
+    let told = echoed(&passes.curl_with("api/x", &options));
+    assert_eq!(told["headers"]["authorization"], "Basic YTpi");
+}
+
+#[test]
 fn a_long_answer_and_a_long_body_pass_through() {
     let _bounded = bounded();
     let (public, uploads) = (Folder::new(), Folder::new());

@@ -57,7 +57,12 @@ impl App {
         let mock = prototype.mock.as_deref().map(Mock::open).transpose();
         let dress = Rc::new(Dress::new(prototype.header, prototype.cors));
         Ok(App {
-            proxies: Proxies::new(base, prototype.proxy, Rc::clone(&dress))?,
+            proxies: Proxies::new(
+                base,
+                prototype.proxy,
+                Rc::clone(&dress),
+                prototype.auth.is_some(),
+            )?,
             stats: Rc::new(Stats::new()),
             log: (!args.operation.quiet).then_some(args.operation.log),
             dress,

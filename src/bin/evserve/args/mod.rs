@@ -104,7 +104,7 @@ pub struct Folders {
 #[command(next_help_heading = "Prototype")]
 pub struct Prototype {
     /// REST over a JSON file: its arrays are collections, its objects single things
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "workers")]
     pub mock: Option<PathBuf>,
     /// Always answers that there, BODY being text or @FILE; a method may stand before the path
     #[arg(long, value_name = "/PATH=STATUS:BODY")]
@@ -293,6 +293,22 @@ mod tests {
         ] {
             let error = of(&line).unwrap_err();
             assert!(error.contains(named), "{line:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for line in [
+            &["--mock", "db.json", "--workers", "2"][..],
+            &["--unix", "a", "--port", "1"],
+            &["--cert", "a"],
+            &["--upload-limit", "1M"],
+        ] {
+            let error = of(line).unwrap_err();
+            assert!(
+                error.contains(line[0]) || error.contains("--key"),
+                "{error}"
+            );
         }
     }
 

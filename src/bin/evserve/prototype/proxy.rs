@@ -36,6 +36,8 @@ pub struct Proxies {
     /// The longest path first.
     all: Vec<Proxied>,
     dress: Rc<Dress>,
+    /// The password is this server's own, and nobody else's business.
+    keeps_password: bool,
 }
 
 /// A request that another server is asked, as long as somebody waits for the answer.
@@ -44,7 +46,12 @@ type Asked = Rc<RefCell<Option<Pending>>>;
 impl Proxies {
     /// # Errors
     /// In words, when the base is gone.
-    pub fn new(base: &LoopHandle, mut all: Vec<Proxied>, dress: Rc<Dress>) -> Result<Self, String> {
+    pub fn new(
+        base: &LoopHandle,
+        mut all: Vec<Proxied>,
+        dress: Rc<Dress>,
+        keeps_password: bool,
+    ) -> Result<Self, String> {
         let mut options = ClientOptions::default();
         options.headers = HeaderMap::new();
         options.redirects = 0;
@@ -53,7 +60,12 @@ impl Proxies {
         options.timeouts.body = None;
         all.sort_by_key(|proxied| std::cmp::Reverse(proxied.path.len()));
         let client = Client::with(base, options).map_err(|error| error.to_string())?;
-        Ok(Proxies { client, all, dress })
+        Ok(Proxies {
+            client,
+            all,
+            dress,
+            keeps_password,
+        })
     }
 
     /// Where the other server has what is asked for, if it is another one's.
@@ -74,7 +86,11 @@ impl Proxies {
             Ok(asking) => asking,
             Err(error) => return self.refuse(request, &error.to_string(), StatusCode::BAD_REQUEST),
         };
-        let asking = asking.headers(&headers(&request));
+        let mut headers = headers(&request);
+        if self.keeps_password {
+            headers.remove(header::AUTHORIZATION);
+        }
+        let asking = asking.headers(&headers);
         let asked = Asked::default();
         // Nobody waits for the answer any more.
         let of_gone = Rc::clone(&asked);
