@@ -89,9 +89,9 @@ echo "<p>a page" >"$work/public/page.html"
 head -c 50M /dev/urandom >"$work/public/large.bin"
 
 public=$(shuf -i 20000-29999 -n 1)
-start_instance one --trust 127.0.0.1
+start_instance one --trusted-proxy 127.0.0.1
 first=$pid one=$port
-start_instance two --trust 127.0.0.1
+start_instance two --trusted-proxy 127.0.0.1
 second=$pid two=$port
 with_ports nginx.conf
 in_front nginx -c "$work/nginx.conf" -p "$work" -g 'daemon off;'

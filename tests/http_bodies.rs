@@ -347,3 +347,29 @@ fn a_handler_hears_that_its_client_has_left() {
     server.fallback(|_| {});
     http_client::finish(&mut base, server);
 }
+
+#[test]
+fn who_asks_late_for_the_end_of_a_body_hears_it_from_the_loop() {
+    let _bounded = bounded();
+    let setup = |server: &Server| {
+        let late = |request: Request| {
+            let body = request.incoming().unwrap();
+            let again = body.clone();
+            body.on_data(|_: &[u8]| {});
+            body.on_end(move |_| {
+                let inside = Rc::new(Cell::new(true));
+                let seen = Rc::clone(&inside);
+                again.on_end(move |end| {
+                    let text = format!("{} {}", end.is_ok(), seen.get());
+                    request.reply(StatusCode::OK, text);
+                });
+                inside.set(false);
+            });
+        };
+        server.route(Route::new("POST /").streamed(), late).unwrap();
+    };
+    with_server(setup, |addr| {
+        let answer = ask(addr, "POST /", "Content-Length: 5\r\n\r\nhello");
+        assert_eq!(answer.text(), "true false");
+    });
+}

@@ -71,9 +71,7 @@ pub use client::{
 };
 pub use escape::{decode_uri, encode_uri, htmlescape, uridecode, uriencode};
 pub use query::{Query, parse_query, parse_query_str};
-pub use server::{
-    BoundSocket, Methods, Reply, Request, Sent, Server, ServerRef, ServerShare,
-};
+pub use server::{BoundSocket, Methods, Reply, Request, Sent, Server, ServerRef, ServerShare};
 pub use uri::{Uri, UriFlags};
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};

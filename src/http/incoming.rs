@@ -1,12 +1,13 @@
 //! A body that comes in piece by piece, for whoever reads it: a handler of the server, or who
 //! asked a question as a client.
 
-use crate::LoopHandle;
 use crate::callback::{CallbackResult, Outcome};
+use crate::{LoopHandle, Timer};
 use ::http::HeaderMap;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 /// Why a body did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +86,7 @@ impl Incoming {
     }
 
     /// Runs `callback` once, at the end of the body: with its trailers, if any came behind it, or
-    /// with the reason why there will be no more. When the end has come already, it runs at once.
+    /// with the reason why there will be no more. When the end has come already, the loop runs it.
     pub fn on_end<O: CallbackResult>(
         &self,
         callback: impl FnOnce(Result<Option<HeaderMap>, BodyError>) -> O + 'static,
@@ -93,7 +94,14 @@ impl Incoming {
         let callback: EndHook = Box::new(move |end| callback(end).outcome());
         let over = self.0.over.borrow().clone();
         match over {
-            Some(end) => self.0.handle.inner().guard(|| callback(end)),
+            Some(end) => {
+                let mut call = Some(move || callback(end));
+                let later = Timer::after(&self.0.handle, Duration::ZERO, move |_| {
+                    call.take().map_or(Ok(()), |call| call())
+                });
+                // It fails when the base is gone, which runs no callback any more.
+                drop(later.map(Timer::detach));
+            }
             None => drop(self.0.end.replace(Some(callback))),
         }
     }

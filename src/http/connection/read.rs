@@ -333,7 +333,10 @@ impl Connection {
         let so_far = intake.received.saturating_add(intake.decoder.announced());
         if so_far > intake.limit {
             let limit = intake.limit;
-            return (self.bad_body(*intake, BodyError::TooLong { limit }), Some(0));
+            return (
+                self.bad_body(*intake, BodyError::TooLong { limit }),
+                Some(0),
+            );
         }
         match step {
             Step::Wait if self.over.get() => {
@@ -347,7 +350,10 @@ impl Connection {
                 intake.received += data.len() as u64;
                 if intake.received > intake.limit {
                     let limit = intake.limit;
-                    return (self.bad_body(*intake, BodyError::TooLong { limit }), Some(0));
+                    return (
+                        self.bad_body(*intake, BodyError::TooLong { limit }),
+                        Some(0),
+                    );
                 }
                 intake.data(data);
                 (Reading::Body(intake), Some(used))

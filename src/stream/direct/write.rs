@@ -152,11 +152,7 @@ impl BufferEventRef {
 
     /// The bytes of the output, when they lie together: the usual case, for which the system has
     /// a shorter way.
-    fn only_chain(
-        &self,
-        output: *mut ffi::evbuffer,
-        length: usize,
-    ) -> Option<ffi::evbuffer_iovec> {
+    fn only_chain(&self, output: *mut ffi::evbuffer, length: usize) -> Option<ffi::evbuffer_iovec> {
         let plain = State::HOLDS_FILE.union(State::NOT_A_SOCKET);
         if self.state.get().intersects(plain) {
             return None;

@@ -18,7 +18,8 @@ use std::ptr;
 use std::rc::Rc;
 
 /// C frees the TLS connection and what is below, and calls nobody from inside a call of ours.
-pub(super) const OPTIONS: c_int = (ffi::BEV_OPT_CLOSE_ON_FREE | ffi::BEV_OPT_DEFER_CALLBACKS) as c_int;
+pub(super) const OPTIONS: c_int =
+    (ffi::BEV_OPT_CLOSE_ON_FREE | ffi::BEV_OPT_DEFER_CALLBACKS) as c_int;
 
 /// How much waits in the stream below at most, so that the output of the one above tells how much
 /// there is still to be sent.
