@@ -224,7 +224,7 @@ fn a_question_is_sent_as_often_as_attempts_says() {
         let begun = Instant::now();
         assert_eq!(client.ipv4("www").unwrap_err().cause(), Cause::TimedOut);
         assert!(begun.elapsed() >= ms(50) * attempts.into());
-        assert_eq!(server.queries().len(), attempts.into());
+        assert_eq!(server.queries().len(), usize::from(attempts));
     }
 }
 

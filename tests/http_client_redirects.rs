@@ -7,7 +7,9 @@ mod http_client_common;
 use common::bounded;
 use http_client_common::{Peer, ask, get, kind};
 use libevent2::EventBase;
-use libevent2::http::{Client, ClientErrorKind, ClientOptions, Method, StatusCode};
+#[cfg(feature = "cookies")]
+use libevent2::http::ClientOptions;
+use libevent2::http::{Client, ClientErrorKind, Method, StatusCode};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 

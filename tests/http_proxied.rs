@@ -197,8 +197,11 @@ fn curl_speaks_the_proxy_protocol() {
     });
 }
 
-/// nginx in front of the server, on a port of its own.
-struct Nginx(std::process::Child, tempfile::TempDir);
+/// nginx in front of the server, on a port of its own; its folder goes with it.
+struct Nginx(
+    std::process::Child,
+    #[expect(dead_code, reason = "for its drop")] tempfile::TempDir,
+);
 
 impl Nginx {
     fn start(mut nginx: std::process::Command, server: std::net::SocketAddr, port: u16) -> Self {

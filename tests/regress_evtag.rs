@@ -21,7 +21,7 @@ fn int() {
     for number in INTEGERS {
         assert_eq!(tag::decode_int(&mut buffer).unwrap(), number);
         let big = tag::decode_int64(&mut buffer).unwrap();
-        assert_eq!(big / BILLION, number.into());
+        assert_eq!(big / BILLION, u64::from(number));
     }
     assert!(buffer.is_empty());
 }
