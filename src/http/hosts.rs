@@ -1,6 +1,6 @@
 //! Virtual hosts: one server, several names.
 
-use super::routes::{Found, Route, Routes};
+use super::routes::{Endpoint, Found, Route, Routes};
 use super::server::ServerRef;
 use super::wire::request::RequestHead;
 use super::{Request, Response};
@@ -76,13 +76,13 @@ impl Host {
         route: impl Into<Route>,
         handler: impl FnMut(Request) -> O + 'static,
     ) -> Result<()> {
-        let old = self
-            .0
-            .routes
-            .borrow_mut()
-            .insert(route.into(), boxed(handler))?;
-        drop(old);
-        Ok(())
+        let route = route.into();
+        let pattern = route.pattern.clone();
+        let endpoint = Endpoint::new(route, boxed(handler));
+        let mut routes = self.0.routes.borrow_mut();
+        let old = routes.insert(&pattern, Rc::clone(&endpoint));
+        drop(routes);
+        old.map(drop)
     }
 
     /// As [`ServerRef::remove_route`].
@@ -109,7 +109,7 @@ impl Host {
             .0
             .routes
             .borrow_mut()
-            .set_fallback(route, boxed(handler));
+            .set_fallback(Endpoint::new(route, boxed(handler)));
         drop(old);
     }
 
@@ -174,6 +174,9 @@ impl ServerRef {
         let at = named.iter().position(|known| Rc::ptr_eq(&known.0, &host.0));
         let old = at.map(|at| named.remove(at));
         drop(named);
+        // A handler may have the host that has it.
+        let routes = old.as_ref().map(|host| host.0.routes.take());
+        drop(routes);
         old.is_some()
     }
 }

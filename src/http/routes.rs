@@ -27,7 +27,7 @@ use std::rc::Rc;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Route {
-    pattern: String,
+    pub(super) pattern: String,
     body_bytes: Option<u64>,
     streamed: bool,
     cors: Option<Rc<Cors>>,
@@ -90,6 +90,17 @@ pub(super) struct Endpoint {
     pub(super) cors: Option<Rc<Cors>>,
 }
 
+impl Endpoint {
+    pub(super) fn new(route: Route, handler: Box<dyn FnMut(Request) -> Outcome>) -> Rc<Self> {
+        Rc::new(Endpoint {
+            handler: RefCell::new(handler),
+            body_bytes: route.body_bytes,
+            streamed: route.streamed,
+            cors: route.cors,
+        })
+    }
+}
+
 /// What the parts of a pattern in braces stand for.
 pub(super) type Params = Vec<(String, String)>;
 
@@ -109,19 +120,14 @@ pub(super) enum Found {
 }
 
 impl Routes {
-    /// Gives the old endpoint back, to be dropped when no borrow is held.
+    /// Gives the old endpoint back, to be dropped when no borrow is held; the caller keeps a
+    /// count on the new one for the same reason.
     pub(super) fn insert(
         &mut self,
-        route: Route,
-        handler: Box<dyn FnMut(Request) -> Outcome>,
+        pattern: &str,
+        endpoint: Rc<Endpoint>,
     ) -> Result<Option<Rc<Endpoint>>> {
-        let (method, path) = split(&route.pattern)?;
-        let endpoint = Rc::new(Endpoint {
-            handler: RefCell::new(handler),
-            body_bytes: route.body_bytes,
-            streamed: route.streamed,
-            cors: route.cors,
-        });
+        let (method, path) = split(pattern)?;
         let mut methods = self.paths.remove(path).unwrap_or_default();
         let same = methods.iter_mut().find(|(known, _)| *known == method);
         let old = match same {
@@ -149,17 +155,8 @@ impl Routes {
         old
     }
 
-    pub(super) fn set_fallback(
-        &mut self,
-        route: Route,
-        handler: Box<dyn FnMut(Request) -> Outcome>,
-    ) -> Option<Rc<Endpoint>> {
-        self.fallback.replace(Rc::new(Endpoint {
-            handler: RefCell::new(handler),
-            body_bytes: route.body_bytes,
-            streamed: route.streamed,
-            cors: route.cors,
-        }))
+    pub(super) fn set_fallback(&mut self, endpoint: Rc<Endpoint>) -> Option<Rc<Endpoint>> {
+        self.fallback.replace(endpoint)
     }
 
     pub(super) fn find(&self, head: &RequestHead) -> Found {
