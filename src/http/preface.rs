@@ -74,13 +74,15 @@ impl Prefaces {
             })?;
         let key = self.waiting.borrow_mut().insert(None);
         let list = Rc::downgrade(self);
-        let deadline = Instant::now() + time;
+        // None is never.
+        let deadline = Instant::now().checked_add(time);
         let mut waiting = Some((opening, then));
         let event = EventBuilder::new(Interest::READ).timeout(time).build(
             base,
             watched,
             move |event: &EventRef<TcpStream>, ready| {
-                let late = ready.contains(Ready::TIMEOUT) || Instant::now() >= deadline;
+                let late = ready.contains(Ready::TIMEOUT)
+                    || deadline.is_some_and(|deadline| Instant::now() >= deadline);
                 let progress = match &mut waiting {
                     Some((opening, _)) if !late => opening.advance(),
                     _ => Progress::Broken,
