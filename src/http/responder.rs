@@ -41,6 +41,11 @@ thread_local! {
 impl Responder {
     pub(super) fn new(exchange: &Rc<Exchange>) -> Result<Self> {
         let remote = exchange.server().handle().remote()?;
+        if exchange.is_answered() {
+            // Nobody is left to be answered, and nobody would take it out of the list.
+            let number = None;
+            return Ok(Responder { remote, number });
+        }
         let number = NEXT.replace(NEXT.get() + 1);
         WAITING.with_borrow_mut(|waiting| waiting.insert(number, Rc::clone(exchange)));
         exchange.set_deferred(number);
