@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use super::connection::Connection;
-use super::incoming::Inlet;
+use super::incoming::{BodyError, Inlet};
 use super::outgoing::{DrainHook, Outgoing};
 use super::response::{Content, Framing, Piece, write_head};
 use super::server::ServerRef;
@@ -37,10 +37,12 @@ pub struct Sent {
 pub(super) type SentHook = Box<dyn FnOnce(Sent) -> Outcome>;
 pub(super) type GoneHook = Box<dyn FnOnce() -> Outcome>;
 
-/// What runs from the loop when an exchange is over, or its client gone.
+/// What runs from the loop when an exchange is over, or its client gone: who closes a connection
+/// may be anywhere in the program.
 pub(super) enum Finished {
     Sent(SentHook, Sent),
     Gone(GoneHook),
+    Body(Rc<Inlet>, BodyError),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -190,6 +192,9 @@ impl Exchange {
         if self.connection.is_half_gone() {
             return self.server().finish(Some(Finished::Gone(hook)));
         }
+        if self.stage.get() == Stage::Over {
+            return;
+        }
         let old = self.with_extra(|extra| extra.gone.replace(hook));
         drop(old);
     }
@@ -259,7 +264,12 @@ impl Exchange {
     ) {
         let server = self.server();
         let unframed = framing == Some(Framing::UntilClose);
-        if asked || unframed || server.is_closing() {
+        // A client that was not told to send the body may do so or not: what comes next on the
+        // connection cannot be known.
+        let unasked = self
+            .extra(|extra| extra.expects_continue.then_some(()))
+            .is_some();
+        if asked || unframed || unasked || server.is_closing() {
             self.set_last();
         }
         self.status.set(Some(response.status));
@@ -357,6 +367,11 @@ impl Exchange {
         self.stage.get() == Stage::Answered && !self.connection.is_closed()
     }
 
+    /// Whether its answer is made piece by piece, and not at its end.
+    pub(super) fn is_made_in_pieces(&self) -> bool {
+        self.is_streaming() && self.extra(|extra| extra.streamed).is_some()
+    }
+
     /// Sends a piece of the body; false when it is more than there may be.
     pub(super) fn send(&self, bytes: &[u8]) -> bool {
         let framing = self.extra(|extra| extra.streamed);
@@ -412,7 +427,7 @@ impl Exchange {
 
     /// Who makes the answer has gone without its end.
     pub(super) fn abandon_stream(&self) {
-        if self.is_streaming() && self.extra(|extra| extra.streamed).is_some() {
+        if self.is_made_in_pieces() {
             self.connection.abort();
         }
     }
@@ -426,8 +441,16 @@ impl Exchange {
         let Some((mut hook, outgoing)) = self.extra(|extra| extra.drain.take()) else {
             return;
         };
-        self.server().handle().inner().guard(|| hook(&outgoing));
-        if self.is_streaming() {
+        let well = Cell::new(false);
+        self.server().handle().inner().guard(|| {
+            let result = hook(&outgoing);
+            well.set(result.is_ok());
+            result
+        });
+        if !well.get() {
+            // Nobody goes on with it.
+            self.abandon_stream();
+        } else if self.is_streaming() {
             let place = self.with_extra(|extra| {
                 let taken = extra.drain.is_some() || extra.streamed.is_none();
                 if taken {
@@ -438,7 +461,12 @@ impl Exchange {
                 }
             });
             drop(place);
+            return;
         }
+        self.server()
+            .handle()
+            .inner()
+            .guard(|| drop((hook, outgoing)));
     }
 
     // --- another protocol -------------------------------------------------------------------
@@ -475,7 +503,10 @@ impl Exchange {
 
     fn sent(&self, complete: bool) -> Sent {
         let (written, left) = self.connection.output();
-        let taken = (written - left).saturating_sub(self.body_at.get());
+        // Who has upgraded writes what is not counted.
+        let taken = written
+            .saturating_sub(left)
+            .saturating_sub(self.body_at.get());
         let given = self.given.get();
         Sent {
             status: self.status.get(),

@@ -138,6 +138,11 @@ impl Inlet {
         !self.paused.get() && self.data.try_borrow().is_ok_and(|data| data.is_some())
     }
 
+    /// Whether nobody has asked for anything of it, nor can any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.handles.get() == 0 && !self.asked_for.get()
+    }
+
     fn wake(&self) {
         if let Some(source) = self.source.upgrade() {
             source.resume();

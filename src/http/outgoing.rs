@@ -65,7 +65,8 @@ impl Outgoing {
     }
 
     /// Runs `callback` from the loop each time when all was sent, until the body is finished or
-    /// the client gone. It keeps this body: nobody else needs to.
+    /// the client gone. It keeps this body: nobody else needs to. When it fails, the body is given
+    /// up.
     #[doc(alias = "evhttp_send_reply_chunk_with_cb")]
     pub fn on_drain<O: CallbackResult>(&self, mut callback: impl FnMut(&Outgoing) -> O + 'static) {
         if !self.is_open() {

@@ -194,6 +194,7 @@ impl Request {
     /// Answers with a body that is made piece by piece. The body that `response` has is not sent.
     /// With a `Content-Length` among its headers that is what has to be sent; without one it is
     /// chunked, or ends with the connection for a client of HTTP/1.0.
+    /// A body that is being read goes on meanwhile, until the answer is finished.
     ///
     /// ```
     /// # use libevent2::http::{Request, Response, StatusCode};

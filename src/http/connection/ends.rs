@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::read::Reading;
+use crate::http::exchange::Finished;
 use crate::http::incoming::BodyError;
 use crate::http::watch::Waiting;
 use crate::stream::BufferEventRef;
@@ -15,8 +16,9 @@ impl Connection {
         if matches!(&*self.reading.borrow(), Reading::Lingering) {
             return self.finish();
         }
+        let unsent = self.unsent.borrow().clone();
         let current = self.current.borrow().clone();
-        if let Some(exchange) = current {
+        for exchange in unsent.into_iter().chain(current) {
             exchange.client_left();
         }
         self.advance(stream);
@@ -63,13 +65,12 @@ impl Connection {
         let reading = self.reading.replace(Reading::Lingering);
         let current = self.current.take();
         if let Reading::Body(intake) = reading {
-            intake.end(BodyError::Closed);
+            let inlet = intake.into_inlet();
+            let end = inlet.map(|inlet| Finished::Body(inlet, BodyError::Closed));
+            self.server.finish(end);
         }
         let unsent = self.unsent.take();
-        for exchange in unsent {
-            exchange.over(false);
-        }
-        if let Some(exchange) = current {
+        for exchange in unsent.into_iter().chain(current) {
             exchange.client_left();
             exchange.over(false);
         }
@@ -94,26 +95,27 @@ impl Connection {
 
     /// Its time is over.
     pub(in crate::http) fn timed_out(&self, waiting: Waiting) {
-        self.server.timed_out();
-        match waiting {
-            Waiting::Request => {
-                let reading = self.reading.replace(Reading::Lingering);
-                let current = self.current.borrow().clone();
-                if let Reading::Body(intake) = reading {
-                    intake.end(BodyError::TimedOut);
-                }
-                match current {
-                    Some(exchange) => {
-                        exchange.set_last();
-                        exchange.respond(crate::http::Response::page(StatusCode::REQUEST_TIMEOUT));
-                        drop(self.current.take());
-                        self.linger();
-                    }
-                    None => self.refuse(StatusCode::REQUEST_TIMEOUT),
-                }
-            }
-            _ => self.abort(),
+        if self.closed.get() {
+            return;
         }
+        self.server.timed_out();
+        if waiting != Waiting::Request {
+            return self.abort();
+        }
+        let current = self.current.borrow().clone();
+        let Some(exchange) = current else {
+            return self.refuse(StatusCode::REQUEST_TIMEOUT);
+        };
+        let reading = self.reading.replace(Reading::Held);
+        self.unread.set(true);
+        exchange.set_last();
+        // A handler that hears of it may give its own answer, and one that is being made is made
+        // to its end.
+        if let Reading::Body(intake) = reading {
+            intake.end(BodyError::TimedOut);
+        }
+        exchange.respond(crate::http::Response::page(StatusCode::REQUEST_TIMEOUT));
+        self.wake();
     }
 
     /// Bytes in both directions, for whoever looks whether there are any.

@@ -47,6 +47,8 @@ pub(super) struct Connection {
     /// Some of a body was left unread, and what comes is no request.
     unread: Cell<bool>,
     closed: Cell<bool>,
+    /// The handshake of TLS is under way.
+    opening: Cell<bool>,
 }
 
 /// The handler of the stream, with which the connection ends.
@@ -74,6 +76,7 @@ impl Connection {
             over: Cell::new(false),
             unread: Cell::new(false),
             closed: Cell::new(false),
+            opening: Cell::new(secure),
         })
     }
 
@@ -137,7 +140,7 @@ impl Handler for Driver {
 
     fn on_event(&mut self, stream: &BufferEventRef, event: StreamEvent) -> Outcome {
         match event {
-            StreamEvent::Connected => {}
+            StreamEvent::Connected => self.0.opening.set(false),
             StreamEvent::Closed => self.0.all_sent(stream),
             StreamEvent::Eof => self.0.half_closed(stream),
             _ => self.0.abort(),

@@ -76,6 +76,11 @@ impl Connection {
             if self.is_hopeless(&input) {
                 break;
             }
+            // A handler may have changed the limits.
+            let room = SCRATCH.max(self.server.limits().header_bytes);
+            if scratch.len() < room {
+                scratch.resize(room, 0);
+            }
             let available = input.copy_to(&mut scratch);
             self.over.set(self.eof.get() && available == input.len());
             let used = self.consume(&scratch[..available]);
@@ -150,7 +155,7 @@ impl Connection {
         let (next, used) = match reading {
             Reading::Head { seen } => self.read_head(bytes, seen),
             Reading::Body(intake) => self.read_body(bytes, intake),
-            Reading::Held => self.next_request(),
+            Reading::Held => self.next_request(bytes),
             Reading::Lingering => (
                 Reading::Lingering,
                 (!bytes.is_empty()).then_some(bytes.len()),
@@ -166,7 +171,7 @@ impl Connection {
     }
 
     /// What follows an answer, once it is given.
-    fn next_request(&self) -> (Reading, Option<usize>) {
+    fn next_request(&self, bytes: &[u8]) -> (Reading, Option<usize>) {
         let exchange = self.current.borrow().clone();
         let Some(exchange) = exchange else {
             return (Reading::Held, None);
@@ -176,7 +181,8 @@ impl Connection {
         }
         drop(self.current.take());
         if exchange.is_last() {
-            match self.unread.get() {
+            // A client that has sent more may send even more.
+            match self.unread.get() || !bytes.is_empty() {
                 true => self.linger(),
                 false => self.finish(),
             }
@@ -311,12 +317,17 @@ impl Connection {
     // --- bodies -----------------------------------------------------------------------------
 
     fn read_body(&self, bytes: &[u8], mut intake: Box<Intake>) -> (Reading, Option<usize>) {
-        let answered = self
-            .current
-            .borrow()
-            .as_ref()
-            .is_none_or(|current| current.is_answered());
-        if answered && !matches!(intake.sink, Sink::Discard) {
+        let current = self.current.borrow().clone();
+        if let Some(exchange) = &current
+            && exchange.is_given()
+            && exchange.is_last()
+        {
+            // Nothing comes of the rest, and the client may wait for the end of the connection.
+            self.unread.set(true);
+            intake.give_up(BodyError::Cancelled);
+            return (Reading::Held, Some(0));
+        }
+        if current.is_none_or(|exchange| !intake.is_wanted(&exchange)) {
             intake.give_up(BodyError::Cancelled);
         }
         if let Sink::Stream(inlet) = &intake.sink
@@ -410,8 +421,20 @@ impl Intake {
         }
     }
 
+    /// Whether anything can come of the rest. An answer that is made piece by piece may follow
+    /// the body.
+    fn is_wanted(&self, exchange: &Exchange) -> bool {
+        match &self.sink {
+            Sink::Stream(inlet) if exchange.is_made_in_pieces() => !inlet.is_abandoned(),
+            _ => !exchange.is_answered(),
+        }
+    }
+
     /// Nobody wants the rest.
     fn give_up(&mut self, error: BodyError) {
+        if matches!(self.sink, Sink::Discard) {
+            return;
+        }
         self.limit = self.limit.min(self.received + UNWANTED);
         if let Sink::Stream(inlet) = std::mem::replace(&mut self.sink, Sink::Discard) {
             inlet.end(Err(error));
@@ -424,6 +447,14 @@ impl Intake {
 
     pub(super) fn end(mut self, error: BodyError) {
         self.give_up(error);
+    }
+
+    /// Who reads it, if somebody does.
+    pub(super) fn into_inlet(self) -> Option<Rc<Inlet>> {
+        match self.sink {
+            Sink::Stream(inlet) => Some(inlet),
+            Sink::Collect(_) | Sink::Discard => None,
+        }
     }
 }
 

@@ -169,10 +169,20 @@ impl ServerRef {
 
     /// A hook is to run from the loop.
     pub(in crate::http) fn finish(&self, finished: Option<Finished>) {
-        if let Some(finished) = finished {
-            self.finished.borrow_mut().push(finished);
-            self.alarm(|alarms| alarms.settle.now());
+        let Some(finished) = finished else { return };
+        if self.is_closed() {
+            // There is no loop to run it from.
+            return self.forget(finished);
         }
+        self.finished.borrow_mut().push(finished);
+        self.alarm(|alarms| alarms.settle.now());
+    }
+
+    fn forget(&self, finished: Finished) {
+        self.base.inner().guard(|| match finished {
+            Finished::Body(inlet, _) => inlet.forget(),
+            hook => drop(hook),
+        });
     }
 
     // --- space ------------------------------------------------------------------------------
@@ -189,13 +199,9 @@ impl ServerRef {
         }
     }
 
-    /// Room to look at input in: as much as a head may have.
+    /// Room to look at input in; whoever takes it makes it as long as a head may be.
     pub(in crate::http) fn take_scratch(&self) -> Vec<u8> {
-        let scratch = self.scratch.take();
-        match scratch.is_empty() {
-            true => vec![0; SCRATCH.max(self.limits().header_bytes)],
-            false => scratch,
-        }
+        self.scratch.take()
     }
 
     pub(in crate::http) fn give_scratch(&self, scratch: Vec<u8>) {
@@ -215,6 +221,10 @@ impl ServerRef {
                 self.base.inner().guard(|| match hook {
                     Finished::Sent(hook, sent) => hook(sent),
                     Finished::Gone(hook) => hook(),
+                    Finished::Body(inlet, error) => {
+                        inlet.end(Err(error));
+                        Ok(())
+                    }
                 });
             }
         }
@@ -252,8 +262,11 @@ impl ServerRef {
         });
         drop(self.listeners.take());
         let inner = self.base.inner();
-        let left = (self.hosts.take(), self.finished.take());
-        inner.guard(|| drop(left));
+        let hosts = self.hosts.take();
+        inner.guard(|| drop(hosts));
+        for finished in self.finished.take() {
+            self.forget(finished);
+        }
         drop(inner.remove_object(self.key.replace(usize::MAX)));
     }
 }
