@@ -4,6 +4,9 @@
 
 mod common;
 mod http_client;
+#[cfg(feature = "rustls")]
+#[path = "common/rustls.rs"]
+mod rustls_ends;
 
 use common::bounded;
 use http_client::request;
@@ -15,6 +18,7 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What all closures of a test have a count on.
 type Probe = Rc<()>;
@@ -302,8 +306,7 @@ fn before_a_proxy_has_said_whose_the_connection_is() {
     let listen = Listen::tcp("127.0.0.1:0").unwrap().proxy_protocol();
     let mut test = Test::unasked(listen, |_, _| {});
     // As long as there is.
-    test.server
-        .set_limits(Limits::new().idle(std::time::Duration::MAX));
+    test.server.set_limits(Limits::new().idle(Duration::MAX));
     test.send("PROXY TCP4 ");
     while test.base.stats().live(Kind::Event) == 0 {
         test.base.run_once().unwrap();
@@ -327,4 +330,27 @@ fn when_clients_have_stopped_sending() {
     }
     test.end();
     drop(place.take());
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn before_a_client_has_begun_with_tls() {
+    let _bounded = bounded();
+    for closed in [false, true] {
+        let listen = Listen::tcp("127.0.0.1:0").unwrap();
+        let mut test = Test::unasked(listen.tls(rustls_ends::acceptor()), |_, _| {});
+        // Nobody ends it for being late.
+        test.server.set_limits(Limits::new().idle(Duration::MAX));
+        while test.server.connection_count() == 0 {
+            test.base.run_once().unwrap();
+        }
+        if closed {
+            test.server.close();
+            test.base.run().unwrap();
+            assert!(test.server.is_closed());
+            assert_eq!(Rc::strong_count(&test.probe), 1);
+        } else {
+            test.end();
+        }
+    }
 }

@@ -29,6 +29,10 @@ impl Connection {
         if let Some(guest) = self.guest() {
             return guest.leave();
         }
+        if self.opening.get() && self.progress() == 0 {
+            // A client that says nothing would be waited for.
+            return self.abort();
+        }
         if let Some(stream) = self.stream() {
             stream.close_when_flushed();
         }
