@@ -216,7 +216,9 @@ impl ServerRef {
             };
             let (weak, manner) = (weak.clone(), Rc::clone(&manner));
             let time = server.limits().idle;
+            let announced = server.announce();
             let then = move |socket, source| {
+                drop(announced);
                 let peer = match source {
                     Source::Own => peer,
                     Source::Client { addr, .. } => Address::Ip(addr),

@@ -9,7 +9,7 @@ use crate::http::routes::{Endpoint, Found};
 use crate::http::watch::tick_length;
 use crate::http::wire::request::RequestHead;
 use crate::http::{Request, StatusCode};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, UNIX_EPOCH};
 
 impl ServerRef {
@@ -44,7 +44,8 @@ impl ServerRef {
 
     /// Accepts while there may be more connections.
     pub(super) fn mind_limit(&self) {
-        let full = self.connection_count() >= self.limits.get().connections;
+        let count = self.connection_count() + self.announced.get();
+        let full = count >= self.limits.get().connections;
         for listener in self.listeners.borrow().iter() {
             match full {
                 true => listener.disable(),
@@ -53,6 +54,13 @@ impl ServerRef {
                 false => {}
             }
         }
+    }
+
+    /// A connection that is to say whose it is; the limit counts it until this is dropped.
+    pub(in crate::http) fn announce(self: &Rc<Self>) -> Announced {
+        self.announced.set(self.announced.get() + 1);
+        self.mind_limit();
+        Announced(Rc::downgrade(self))
     }
 
     /// What `f` finds among the connections.
@@ -268,6 +276,18 @@ impl ServerRef {
             self.forget(finished);
         }
         drop(inner.remove_object(self.key.replace(usize::MAX)));
+    }
+}
+
+/// See [`ServerRef::announce`].
+pub(in crate::http) struct Announced(Weak<ServerRef>);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some(server) = self.0.upgrade() {
+            server.announced.set(server.announced.get() - 1);
+            server.mind_limit();
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub struct ServerRef {
     proxies: RefCell<TrustedProxies>,
     listeners: RefCell<Vec<Listener>>,
     connections: RefCell<Slab<Rc<Connection>>>,
+    /// How many connections have not said yet whose they are, and are none of the others.
+    announced: Cell<usize>,
     pub(super) guests: Guests,
     /// How many handlers run now.
     running: Cell<usize>,
@@ -86,6 +88,7 @@ impl Server {
             proxies: RefCell::default(),
             listeners: RefCell::default(),
             connections: RefCell::default(),
+            announced: Cell::new(0),
             guests: Guests::default(),
             running: Cell::new(0),
             finished: RefCell::default(),
