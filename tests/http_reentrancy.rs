@@ -6,7 +6,7 @@ mod http_client;
 
 use common::{Bump, bounded, count};
 use http_client::{Client, ask, finish, in_background, request, with_server};
-use libevent2::http::{BodyError, Incoming, Limits, Outgoing};
+use libevent2::http::{BodyError, Incoming, Limits, Listen, Outgoing};
 use libevent2::http::{Request, Response, Route, Sent, Server, StatusCode};
 use libevent2::stream::{BufferEventRef, Callbacks, Handler, StreamEvent};
 use libevent2::{BoxError, EventBase, Kind, Timer};
@@ -349,6 +349,27 @@ fn who_takes_over_a_connection_may_write_more_than_was_counted() {
     finish(&mut base, server);
 }
 
+#[test]
+fn who_cannot_take_over_a_connection_has_answered_400() {
+    let _bounded = bounded();
+    let setup = |server: &Server| {
+        let up = |request: Request| {
+            let stream = request.upgrade(Response::new(StatusCode::OK), Callbacks::new());
+            assert!(matches!(stream, Err(libevent2::Error::Invalid { .. })));
+        };
+        server.route(Route::new("/").streamed(), up).unwrap();
+    };
+    with_server(setup, |addr| {
+        let mut client = Client::new(addr);
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(client.read().unwrap().status, 400);
+        assert_eq!(
+            ask(addr, "POST /", "Content-Length: 5\r\n\r\nhello").status,
+            400
+        );
+    });
+}
+
 // --- settings that change meanwhile -----------------------------------------------------------------
 
 #[test]
@@ -371,6 +392,35 @@ fn a_handler_may_allow_longer_heads() {
             assert_eq!(client.read().unwrap().status, 200);
         }
     });
+}
+
+#[test]
+fn a_connection_that_has_not_said_whose_it_is_counts_among_the_most_there_may_be() {
+    let _bounded = bounded();
+    let (mut base, server) = start(|server| {
+        server.set_limits(Limits::new().connections(1));
+        let place = Listen::tcp("127.0.0.1:0").unwrap().proxy_protocol();
+        server.listen_by(place).unwrap();
+        server.fallback(|request: Request| request.reply(StatusCode::OK, ""));
+    });
+    let addr = server.local_addrs()[1];
+    let silent = TcpStream::connect(addr).unwrap();
+    while base.stats().live(Kind::Event) == 0 {
+        base.run_once().unwrap();
+    }
+    let mut client = TcpStream::connect(addr).unwrap();
+    let text = "PROXY UNKNOWN\r\n".to_owned() + &request("GET /", "\r\n");
+    client.write_all(text.as_bytes()).unwrap();
+    for _ in 0..20 {
+        base.run_nonblocking().unwrap();
+        assert_eq!(server.stats().accepted, 0);
+    }
+    drop(silent);
+    while server.stats().answers[1] == 0 {
+        base.run_once().unwrap();
+    }
+    drop(client);
+    finish(&mut base, server);
 }
 
 /// Asks for a route when it is dropped.

@@ -477,6 +477,7 @@ impl Exchange {
             return Err(Error::Closed { what: "request" });
         }
         if self.http_10 || self.inlet().is_some() || !self.connection.can_upgrade() {
+            self.respond(Response::page(StatusCode::BAD_REQUEST));
             return Err(Error::invalid("upgrade", "not on this connection"));
         }
         self.stage.set(Stage::Answered);
