@@ -226,7 +226,9 @@ impl Request {
     /// # Errors
     /// [`Error::Closed`](crate::Error::Closed) when the client has gone;
     /// [`Error::Invalid`](crate::Error::Invalid) when it cannot be done: the client speaks
-    /// HTTP/1.0, or its request has a body that was not read. Then it is answered 400.
+    /// HTTP/1.0, or its request has a body that was not read. Then it is answered 400. A client can
+    /// bring that about: a handler that returns this error lets it stop the loop, unless there is
+    /// an error handler.
     pub fn upgrade(self, response: Response, handler: impl Handler) -> crate::Result<StreamShare> {
         self.exchange.upgrade(response, handler)
     }
