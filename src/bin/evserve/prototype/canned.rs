@@ -36,15 +36,9 @@ impl Cans {
         self.0.at(path).is_ok()
     }
 
-    /// The first that is for this method; one for GET is for HEAD too.
     pub fn answer(&self, request: &Request) -> Option<Response> {
         let cans = self.0.at(request.path()).ok()?.value;
-        let asked = match *request.method() {
-            Method::HEAD => &Method::GET,
-            ref method => method,
-        };
-        let fits = |canned: &&Canned| canned.method.as_ref().is_none_or(|method| method == asked);
-        Some(match cans.iter().find(fits) {
+        Some(match choose(cans, request.method()) {
             Some(canned) => answer(canned),
             None => {
                 let methods = cans.iter().filter_map(|canned| canned.method.as_ref());
@@ -58,6 +52,16 @@ impl Cans {
             }
         })
     }
+}
+
+/// One for the method beats one for all of them, in whichever order; one for GET is for HEAD too.
+fn choose<'a>(cans: &'a [Canned], method: &Method) -> Option<&'a Canned> {
+    let asked = match *method {
+        Method::HEAD => &Method::GET,
+        ref method => method,
+    };
+    let named = cans.iter().find(|can| can.method.as_ref() == Some(asked));
+    named.or_else(|| cans.iter().find(|can| can.method.is_none()))
 }
 
 fn answer(canned: &Canned) -> Response {
@@ -111,6 +115,18 @@ mod tests {
         assert_eq!(router.at("/a").unwrap().value.len(), 2);
         assert!(router.at("/b/17").is_ok() && router.at("/c/x/y").is_ok());
         assert!(router.at("/b").is_err());
+    }
+
+    #[test]
+    fn one_for_a_method_beats_one_for_all() {
+        let cans = cans(&["/a=503", "POST /a=201", "GET /b=200"]).unwrap().0;
+        let status = |path: &str, method: Method| {
+            choose(cans.at(path).unwrap().value, &method).map(|can| can.status.as_u16())
+        };
+        assert_eq!(status("/a", Method::POST), Some(201));
+        assert_eq!(status("/a", Method::GET), Some(503));
+        assert_eq!(status("/b", Method::HEAD), Some(200));
+        assert_eq!(status("/b", Method::PUT), None);
     }
 
     #[test]
