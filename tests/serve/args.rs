@@ -40,7 +40,7 @@ fn what_cannot_be_served_is_told_with_code_2() {
     let dir = folder.0.to_str().unwrap();
     let file = folder.path("file");
     let none = folder.path("none");
-    let wrong: [(&[&str], &str); 9] = [
+    let wrong: [(&[&str], &str); 10] = [
         (&[none.to_str().unwrap()], "none"),
         (&[file.to_str().unwrap()], "file"),
         (&[dir, "--port", "65536"], "65536"),
@@ -53,6 +53,7 @@ fn what_cannot_be_served_is_told_with_code_2() {
         ),
         (&[dir, "--nonsense"], "--nonsense"),
         (&[dir, "more"], "more"),
+        (&[dir, "--throttle", "0"], "no limit"),
     ];
     for (args, named) in wrong {
         let out = evserve().args(args).output().unwrap();

@@ -67,7 +67,7 @@ pub struct Network {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
     /// How many bytes a second a connection may send and take, as 64K or 2M
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = values::rate)]
     pub throttle: Option<Bytes>,
     /// A proxy in front says who the client is, by the PROXY protocol (HAProxy's send-proxy)
     #[arg(long)]

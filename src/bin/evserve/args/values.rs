@@ -32,6 +32,14 @@ impl FromStr for Bytes {
     }
 }
 
+/// Bytes a second: with none nothing would ever be sent.
+pub fn rate(text: &str) -> Result<Bytes, String> {
+    match text.parse()? {
+        Bytes(0) => Err("one byte at least; without the flag there is no limit".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
 /// A time: a number of milliseconds, or with its unit (`250ms`, `1.5s` is `1s 500ms`).
 pub fn time(text: &str) -> Result<Duration, String> {
     match text.parse() {

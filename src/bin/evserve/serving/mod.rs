@@ -39,7 +39,7 @@ pub fn run(args: Args) -> Result<(), String> {
     base.on_error(|_, error| complain(error));
     let manner = Manner {
         tls: tls::acceptor(&args.network)?,
-        throttle: args.network.throttle.map(|bytes| bytes.0.max(1)),
+        throttle: args.network.throttle.map(|bytes| bytes.0),
         proxied: args.network.proxy_protocol,
         trusted: trusted(&args.network.trusted_proxy)?,
     };
