@@ -128,7 +128,9 @@ fn a_server_that_is_not_there_is_a_bad_gateway() {
     let flag = format!("/api=http://{}", nobody.local_addr().unwrap());
     drop(nobody);
     let server = start(&["--proxy", &flag, "--echo"]);
-    assert_eq!(server.curl("api/x").status, 502);
+    let answer = server.curl("api/x");
+    assert_eq!(answer.status, 502);
+    assert!(answer.text().contains("--proxy"), "{}", answer.text());
     assert_eq!(server.curl_with("api/x", &["-d", "body"]).status, 502);
     assert_eq!(server.curl("other").status, 200);
 }

@@ -27,8 +27,17 @@ pub fn html(title: &str, body: &str) -> Response {
 
 /// A page that says what the status means.
 pub fn of(status: StatusCode) -> Response {
+    page(status, "")
+}
+
+/// The same, with a sentence that says why.
+pub fn because(status: StatusCode, why: &str) -> Response {
+    page(status, &format!("<p>{}</p>", escape(why)))
+}
+
+fn page(status: StatusCode, body: &str) -> Response {
     let reason = status.canonical_reason().unwrap_or_default();
-    html(&format!("{} {reason}", status.as_u16()), "").status(status)
+    html(&format!("{} {reason}", status.as_u16()), body).status(status)
 }
 
 /// For a page or the value of an attribute.

@@ -52,7 +52,10 @@ impl Site {
         };
         Answer::Response(match refusal {
             Refusal::NotFound => return Answer::Nothing,
-            Refusal::Forbidden => page::of(StatusCode::FORBIDDEN),
+            Refusal::Forbidden => page::because(
+                StatusCode::FORBIDDEN,
+                "It may not be read, or a link leads out of the folder (--follow-symlinks).",
+            ),
             Refusal::Busy => {
                 let busy = page::of(StatusCode::SERVICE_UNAVAILABLE);
                 busy.header(header::RETRY_AFTER, HeaderValue::from_static("1"))

@@ -253,7 +253,11 @@ fn failed(error: &ClientError) -> Response {
         ClientErrorKind::TimedOut(_) => page::of(StatusCode::GATEWAY_TIMEOUT),
         // It has answered, but does not change.
         ClientErrorKind::NotUpgraded(status) => page::of(*status),
-        _ => page::of(StatusCode::BAD_GATEWAY),
+        // Not the error itself: it has the other server's address.
+        _ => page::because(
+            StatusCode::BAD_GATEWAY,
+            "The server of --proxy does not answer; evserve's standard error says why.",
+        ),
     }
 }
 
