@@ -68,7 +68,7 @@ impl Archive {
             is_dir: true,
             is_link: false,
             size: 0,
-            modified: None,
+            modified: folder.modified(relative),
         };
         Archive {
             folder: Rc::clone(folder),

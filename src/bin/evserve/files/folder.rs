@@ -110,7 +110,7 @@ impl Folder {
         self.top.file_name().unwrap_or(OsStr::new("folder"))
     }
 
-    /// The names that a path is made of; see [`names`].
+    /// The names that a path is made of; see [`names()`].
     pub fn names(&self, path: &str) -> Option<Vec<OsString>> {
         names(path, self.hidden)
     }
@@ -135,6 +135,12 @@ impl Folder {
 
     fn metadata(&self, relative: &Path) -> io::Result<Metadata> {
         self.at(relative, |dir, path| dir.metadata(path))
+    }
+
+    /// When it was changed last, as far as the system knows.
+    pub fn modified(&self, relative: &Path) -> Option<SystemTime> {
+        let modified = self.metadata(relative).and_then(|meta| meta.modified());
+        modified.ok().map(cap_std::time::SystemTime::into_std)
     }
 
     /// What the path of a request, still percent-encoded and without the query, leads to.
