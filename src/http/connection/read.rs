@@ -284,11 +284,16 @@ impl Connection {
                 self.dispatch(exchange, received, Destination::Handler(endpoint, params));
             }
             // Nothing can come of it: the body need not be sent.
-            Destination::Answer(response) if expects => {
-                self.unread.set(true);
-                exchange.set_last();
+            Destination::Answer(response) => {
+                if expects {
+                    self.unread.set(true);
+                    exchange.set_last();
+                }
                 exchange.respond(response);
-                return Reading::Held;
+                if expects {
+                    return Reading::Held;
+                }
+                intake.limit = UNWANTED;
             }
             target => {
                 if expects {

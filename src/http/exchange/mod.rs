@@ -1,18 +1,18 @@
 //! One request and its answer.
 
-use super::connection::Connection;
-use super::incoming::{BodyError, Inlet};
-use super::outgoing::{DrainHook, Outgoing};
-use super::response::{Content, Framing, Piece, write_head};
-use super::server::ServerRef;
-use super::wire::request::RequestHead;
-use super::wire::write;
-use super::{Response, StatusCode, cors, responder};
+mod stream;
+mod upgrade;
+
 use crate::buffer::Buffer;
 use crate::callback::Outcome;
-use crate::error::{Error, Result};
-use crate::stream::{Handler, StreamShare};
-use ::http::{HeaderMap, HeaderValue, Method, Version, header};
+use crate::http::connection::Connection;
+use crate::http::incoming::{BodyError, Inlet};
+use crate::http::outgoing::{DrainHook, Outgoing};
+use crate::http::response::{Content, Framing, Piece, write_head};
+use crate::http::server::ServerRef;
+use crate::http::wire::request::RequestHead;
+use crate::http::{Response, StatusCode, cors, responder};
+use ::http::{HeaderMap, Method, Version};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -22,7 +22,7 @@ use std::rc::{Rc, Weak};
 /// How much of a file is read at once and waits to be sent.
 const CHUNK: usize = 256 << 10;
 
-/// What became of an answer; see [`Request::on_sent`](super::Request::on_sent).
+/// What became of an answer; see [`Request::on_sent`](crate::http::Request::on_sent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
@@ -34,12 +34,12 @@ pub struct Sent {
     pub complete: bool,
 }
 
-pub(super) type SentHook = Box<dyn FnOnce(Sent) -> Outcome>;
-pub(super) type GoneHook = Box<dyn FnOnce() -> Outcome>;
+pub(in crate::http) type SentHook = Box<dyn FnOnce(Sent) -> Outcome>;
+pub(in crate::http) type GoneHook = Box<dyn FnOnce() -> Outcome>;
 
 /// What runs from the loop when an exchange is over, or its client gone: who closes a connection
 /// may be anywhere in the program.
-pub(super) enum Finished {
+pub(in crate::http) enum Finished {
     Sent(SentHook, Sent),
     Gone(GoneHook),
     Body(Rc<Inlet>, BodyError),
@@ -57,7 +57,7 @@ enum Stage {
     Over,
 }
 
-pub(super) struct Exchange {
+pub(in crate::http) struct Exchange {
     me: Weak<Exchange>,
     connection: Rc<Connection>,
     is_head: bool,
@@ -89,7 +89,11 @@ struct Extra {
 }
 
 impl Exchange {
-    pub(super) fn begin(connection: Rc<Connection>, head: &RequestHead, last: bool) -> Rc<Self> {
+    pub(in crate::http) fn begin(
+        connection: Rc<Connection>,
+        head: &RequestHead,
+        last: bool,
+    ) -> Rc<Self> {
         connection.server.began();
         Rc::new_cyclic(|me| Exchange {
             me: me.clone(),
@@ -105,29 +109,29 @@ impl Exchange {
         })
     }
 
-    pub(super) fn server(&self) -> &ServerRef {
+    pub(in crate::http) fn server(&self) -> &ServerRef {
         &self.connection.server
     }
 
-    pub(super) fn connection(&self) -> &Rc<Connection> {
+    pub(in crate::http) fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
 
     /// Whether it is answered, or nobody is left to be.
-    pub(super) fn is_answered(&self) -> bool {
+    pub(in crate::http) fn is_answered(&self) -> bool {
         self.stage.get() > Stage::Open
     }
 
-    pub(super) fn is_given(&self) -> bool {
+    pub(in crate::http) fn is_given(&self) -> bool {
         self.stage.get() >= Stage::Given
     }
 
     /// Whether its connection ends with it.
-    pub(super) fn is_last(&self) -> bool {
+    pub(in crate::http) fn is_last(&self) -> bool {
         self.last.get()
     }
 
-    pub(super) fn set_last(&self) {
+    pub(in crate::http) fn set_last(&self) {
         self.last.set(true);
     }
 
@@ -139,25 +143,25 @@ impl Exchange {
         self.extra.borrow_mut().as_deref_mut().and_then(f)
     }
 
-    pub(super) fn set_inlet(&self, inlet: Option<Rc<Inlet>>, expects_continue: bool) {
+    pub(in crate::http) fn set_inlet(&self, inlet: Option<Rc<Inlet>>, expects_continue: bool) {
         self.with_extra(|extra| {
             extra.inlet = inlet;
             extra.expects_continue = expects_continue;
         });
     }
 
-    pub(super) fn inlet(&self) -> Option<Rc<Inlet>> {
+    pub(in crate::http) fn inlet(&self) -> Option<Rc<Inlet>> {
         self.extra(|extra| extra.inlet.clone())
     }
 
     /// Whether the client has to be told to go on, which is done once.
-    pub(super) fn take_expects_continue(&self) -> bool {
+    pub(in crate::http) fn take_expects_continue(&self) -> bool {
         self.stage.get() == Stage::Open
             && self.extra(|extra| Some(std::mem::take(&mut extra.expects_continue))) == Some(true)
     }
 
     /// What is added to the headers of the answer, whoever makes it.
-    pub(super) fn set_policy(&self, headers: HeaderMap) {
+    pub(in crate::http) fn set_policy(&self, headers: HeaderMap) {
         self.with_extra(|extra| extra.policy = Some(headers));
     }
 
@@ -168,18 +172,18 @@ impl Exchange {
         response
     }
 
-    pub(super) fn set_deferred(&self, number: u64) {
+    pub(in crate::http) fn set_deferred(&self, number: u64) {
         self.with_extra(|extra| extra.deferred = Some(number));
     }
 
     /// Whether another thread has the duty to answer.
-    pub(super) fn is_deferred(&self) -> bool {
+    pub(in crate::http) fn is_deferred(&self) -> bool {
         self.extra(|extra| extra.deferred).is_some()
     }
 
     // --- hooks ------------------------------------------------------------------------------
 
-    pub(super) fn on_sent(&self, hook: SentHook) {
+    pub(in crate::http) fn on_sent(&self, hook: SentHook) {
         if self.stage.get() == Stage::Over {
             let finished = Finished::Sent(hook, self.sent(false));
             return self.server().finish(Some(finished));
@@ -188,7 +192,7 @@ impl Exchange {
         drop(old);
     }
 
-    pub(super) fn on_disconnect(&self, hook: GoneHook) {
+    pub(in crate::http) fn on_disconnect(&self, hook: GoneHook) {
         if self.connection.is_half_gone() {
             return self.server().finish(Some(Finished::Gone(hook)));
         }
@@ -200,7 +204,7 @@ impl Exchange {
     }
 
     /// The client has closed its sending side at least.
-    pub(super) fn client_left(&self) {
+    pub(in crate::http) fn client_left(&self) {
         let hook = self.extra(|extra| extra.gone.take());
         if let Some(hook) = hook {
             self.server().finish(Some(Finished::Gone(hook)));
@@ -210,7 +214,7 @@ impl Exchange {
     // --- the answer -------------------------------------------------------------------------
 
     /// Answers, once; later calls and calls without a client do nothing.
-    pub(super) fn respond(&self, response: Response) {
+    pub(in crate::http) fn respond(&self, response: Response) {
         if self.is_answered() {
             return;
         }
@@ -293,7 +297,7 @@ impl Exchange {
     }
 
     /// Puts more of the answer behind what is being sent, when that was sent.
-    pub(super) fn send_more(&self) {
+    pub(in crate::http) fn send_more(&self) {
         if self.stage.get() != Stage::Answered {
             return;
         }
@@ -335,171 +339,6 @@ impl Exchange {
         }
     }
 
-    // --- an answer that is made piece by piece ----------------------------------------------
-
-    /// Sends the head of an answer whose body follows.
-    pub(super) fn start(&self, response: Response) {
-        if self.is_answered() {
-            return;
-        }
-        self.stage.set(Stage::Answered);
-        let server = self.server();
-        let mut out = server.take_out();
-        let response = self.by_policy(response);
-        let close = response.says_close();
-        let (response, framing) = response.framed_for_stream(self.http_10);
-        let bodiless = self.is_head || response.status.is_bodiless();
-        self.write_head(&mut out, &response, close, framing);
-        self.connection.write(&out);
-        server.give_out(out);
-        self.body_at.set(self.connection.output().0);
-        let framing = framing.unwrap_or(Framing::Length(0));
-        let framing = if bodiless {
-            Framing::Length(0)
-        } else {
-            framing
-        };
-        self.with_extra(|extra| extra.streamed = Some(framing));
-    }
-
-    /// Whether more of the body can be sent.
-    pub(super) fn is_streaming(&self) -> bool {
-        self.stage.get() == Stage::Answered && !self.connection.is_closed()
-    }
-
-    /// Whether its answer is made piece by piece, and not at its end.
-    pub(super) fn is_made_in_pieces(&self) -> bool {
-        self.is_streaming() && self.extra(|extra| extra.streamed).is_some()
-    }
-
-    /// Sends a piece of the body; false when it is more than there may be.
-    pub(super) fn send(&self, bytes: &[u8]) -> bool {
-        let framing = self.extra(|extra| extra.streamed);
-        let server = self.server();
-        match framing {
-            _ if bytes.is_empty() => return true,
-            Some(Framing::Chunked) => {
-                let mut out = server.take_out();
-                write::chunk_size(&mut out, bytes.len());
-                out.extend_from_slice(bytes);
-                out.extend_from_slice(b"\r\n");
-                self.connection.write(&out);
-                server.give_out(out);
-            }
-            Some(Framing::UntilClose) => self.connection.write(bytes),
-            Some(Framing::Length(left)) => {
-                // The answer to HEAD has the length, and no body.
-                if self.is_head {
-                    return true;
-                }
-                let Some(left) = left.checked_sub(bytes.len() as u64) else {
-                    return false;
-                };
-                self.with_extra(|extra| extra.streamed = Some(Framing::Length(left)));
-                self.connection.write(bytes);
-            }
-            None => return false,
-        }
-        self.given.set(self.given.get() + bytes.len() as u64);
-        true
-    }
-
-    pub(super) fn finish_stream(&self, trailers: Option<&HeaderMap>) {
-        if !self.is_streaming() {
-            return;
-        }
-        let extra = self.extra(|extra| Some((extra.streamed.take(), extra.drain.take())));
-        let Some((framing, drain)) = extra else {
-            return;
-        };
-        match framing {
-            Some(Framing::Chunked) => {
-                let mut out = Vec::new();
-                write::last_chunk(&mut out, trailers);
-                self.connection.write(&out);
-            }
-            Some(Framing::Length(1..)) => self.connection.abort(),
-            _ => {}
-        }
-        self.give();
-        self.server().handle().inner().guard(|| drop(drain));
-    }
-
-    /// Who makes the answer has gone without its end.
-    pub(super) fn abandon_stream(&self) {
-        if self.is_made_in_pieces() {
-            self.connection.abort();
-        }
-    }
-
-    pub(super) fn set_drain(&self, hook: DrainHook, outgoing: Outgoing) {
-        let old = self.with_extra(|extra| extra.drain.replace((hook, outgoing)));
-        drop(old);
-    }
-
-    fn drained(&self) {
-        let Some((mut hook, outgoing)) = self.extra(|extra| extra.drain.take()) else {
-            return;
-        };
-        let well = Cell::new(false);
-        self.server().handle().inner().guard(|| {
-            let result = hook(&outgoing);
-            well.set(result.is_ok());
-            result
-        });
-        if !well.get() {
-            // Nobody goes on with it.
-            self.abandon_stream();
-        } else if self.is_streaming() {
-            let place = self.with_extra(|extra| {
-                let taken = extra.drain.is_some() || extra.streamed.is_none();
-                if taken {
-                    Some((hook, outgoing))
-                } else {
-                    extra.drain = Some((hook, outgoing));
-                    None
-                }
-            });
-            drop(place);
-            return;
-        }
-        self.server()
-            .handle()
-            .inner()
-            .guard(|| drop((hook, outgoing)));
-    }
-
-    // --- another protocol -------------------------------------------------------------------
-
-    /// Answers 101 and gives the stream away.
-    pub(super) fn upgrade(&self, response: Response, handler: impl Handler) -> Result<StreamShare> {
-        if self.is_answered() {
-            return Err(Error::Closed { what: "request" });
-        }
-        if self.http_10 || self.inlet().is_some() || !self.connection.can_upgrade() {
-            self.respond(Response::page(StatusCode::BAD_REQUEST));
-            return Err(Error::invalid("upgrade", "not on this connection"));
-        }
-        self.stage.set(Stage::Answered);
-        self.status.set(Some(StatusCode::SWITCHING_PROTOCOLS));
-        let server = self.server();
-        server.answered(StatusCode::SWITCHING_PROTOCOLS);
-        let mut headers = response.headers;
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        let response = Response {
-            status: StatusCode::SWITCHING_PROTOCOLS,
-            headers,
-            body: response.body,
-        };
-        let mut out = server.take_out();
-        write_head(&mut out, &response, None, server, None);
-        self.connection.write(&out);
-        server.give_out(out);
-        self.body_at.set(self.connection.output().0);
-        self.give();
-        self.connection.upgrade(handler)
-    }
-
     // --- the end ----------------------------------------------------------------------------
 
     fn sent(&self, complete: bool) -> Sent {
@@ -517,7 +356,7 @@ impl Exchange {
     }
 
     /// It was sent, or cannot be any more.
-    pub(super) fn over(&self, complete: bool) {
+    pub(in crate::http) fn over(&self, complete: bool) {
         if self.stage.replace(Stage::Over) == Stage::Over {
             return;
         }
@@ -549,7 +388,7 @@ fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
 }
 
 /// Whether an answer of this status has no body.
-pub(super) trait Bodiless {
+pub(in crate::http) trait Bodiless {
     fn is_bodiless(&self) -> bool;
 }
 
