@@ -151,7 +151,7 @@ fn each_phase_has_its_time() {
         }
     });
     let send = |timeouts: &mut Timeouts| timeouts.send = Some(SHORT);
-    assert_eq!(stalled(&deaf.url("/"), send, usual()), Phase::Send);
+    assert_eq!(stalled(&deaf.url("/"), send, usual()), Phase::Request);
     let total = |timeouts: &mut Timeouts| timeouts.total = Some(SHORT);
     assert_eq!(stalled(&deaf.url("/"), total, usual()), Phase::Total);
 

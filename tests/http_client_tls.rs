@@ -192,7 +192,7 @@ fn a_server_that_takes_nothing_is_given_up() {
             .body(vec![b'x'; 16 << 20]);
         let error = kind(ask(&mut base, &client, request));
         assert!(
-            matches!(error, ClientErrorKind::TimedOut(Phase::Send)),
+            matches!(error, ClientErrorKind::TimedOut(Phase::Request)),
             "{error:?}"
         );
         assert_eq!(client.connections(), 0);

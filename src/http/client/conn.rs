@@ -192,7 +192,7 @@ impl Conn {
                 self.ended.replace(Some(Ended::Eof));
                 self.pump();
             }
-            StreamEvent::TimedOut(_) => self.broken(ClientErrorKind::TimedOut(Phase::Send)),
+            StreamEvent::TimedOut(_) => self.broken(ClientErrorKind::TimedOut(Phase::Request)),
             StreamEvent::Failed(error) => {
                 if self.stage.get() != Stage::Ready {
                     return self.not_made(error);

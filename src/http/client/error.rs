@@ -143,7 +143,7 @@ pub enum Phase {
     Tls,
     /// The request is sent, and the server takes nothing of it.
     #[error("the request could not be sent in time")]
-    Send,
+    Request,
     /// From the end of the request to the head of the answer.
     #[error("no answer in time")]
     Answer,
