@@ -118,7 +118,13 @@ fn with_library(program: &str, flag: &str, probe: &str, package: &str) -> Option
 }
 
 fn python() -> Option<Command> {
-    with_library("python3", "-c", "import websockets", "python3-websockets")
+    // The system's, which Debian's package is for.
+    with_library(
+        "/usr/bin/python3",
+        "-c",
+        "import websockets",
+        "python3-websockets",
+    )
 }
 
 fn node() -> Option<Command> {
