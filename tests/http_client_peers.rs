@@ -352,7 +352,8 @@ fn a_gibibyte_takes_little_memory() {
         StatusCode::CREATED
     );
     let grown = peak() - before;
-    assert!(grown < 32 * MIB, "{grown} bytes more");
+    // AddressSanitizer keeps what was freed.
+    assert!(cfg!(asan) || grown < 32 * MIB, "{grown} bytes more");
 }
 
 #[test]

@@ -414,7 +414,8 @@ fn long_bodies_take_little_memory() {
     let request = client.put(&peer.url("/")).unwrap().file(file).unwrap();
     assert_eq!(ask(&mut base, &client, request).unwrap().text(), "hello");
     let grown = peak() - before;
-    assert!(grown < MARGIN, "{grown} bytes more");
+    // AddressSanitizer keeps what was freed.
+    assert!(cfg!(asan) || grown < MARGIN, "{grown} bytes more");
 }
 
 #[cfg(target_os = "linux")]
