@@ -20,7 +20,7 @@ use std::io;
 use std::rc::{Rc, Weak};
 
 /// How much of a file is read at once and waits to be sent.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 128 << 10;
 
 /// What became of an answer; see [`Request::on_sent`](crate::http::Request::on_sent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
