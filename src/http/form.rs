@@ -130,6 +130,8 @@ mod tests {
             [("a", "1"), ("b", ""), ("", "x"), ("a", "ä\u{fffd}")]
         );
         assert!(Form::parse(b"").unwrap().is_empty());
+        let form = Form::parse(b"a+b%2Bc=%4").unwrap();
+        assert_eq!(form.iter().next(), Some(("a b+c", "%4")));
     }
 
     #[test]

@@ -92,11 +92,8 @@ impl Request {
     /// not UTF-8 becomes U+FFFD.
     #[doc(alias = "evhttp_parse_query_str")]
     pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let pairs = self.query().unwrap_or("").split('&');
-        pairs.filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (target::decode_form(name), target::decode_form(value))
-        })
+        let query = self.query().unwrap_or("");
+        form_urlencoded::parse(query.as_bytes()).into_owned()
     }
 
     /// What a `{name}` or `{*name}` of the route's pattern stands for in the path, decoded; what

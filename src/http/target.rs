@@ -85,12 +85,6 @@ pub(super) fn decode(escaped: &str) -> Cow<'_, [u8]> {
     unescape(escaped.as_bytes(), |_| true)
 }
 
-/// Decodes a form's `+` and percent escapes; what is not UTF-8 then becomes U+FFFD.
-pub(super) fn decode_form(escaped: &str) -> String {
-    let blanks = escaped.replace('+', " ");
-    String::from_utf8_lossy(&decode(&blanks)).into_owned()
-}
-
 /// Decodes the escapes whose byte is `wanted`; a `%` without two hex digits stays as it is.
 fn unescape(escaped: &[u8], wanted: impl Fn(u8) -> bool) -> Cow<'_, [u8]> {
     let mut plain = Vec::new();
@@ -171,6 +165,5 @@ mod tests {
         assert_eq!(&*decode("%4"), b"%4");
         assert_eq!(&*decode("%zz%41%"), b"%zzA%");
         assert_eq!(&*decode("%2541"), b"%41");
-        assert_eq!(decode_form("a+b%2Bc"), "a b+c");
     }
 }

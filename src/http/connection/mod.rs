@@ -17,6 +17,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
+pub(super) use write::WORTH_SHARING;
 
 pub(super) struct Connection {
     me: Weak<Connection>,

@@ -9,7 +9,7 @@ use ::http::StatusCode;
 use std::rc::Rc;
 
 /// A body as long as this is not copied.
-const WORTH_SHARING: usize = 16 << 10;
+pub(in crate::http) const WORTH_SHARING: usize = 16 << 10;
 
 impl Connection {
     /// Puts bytes behind what is being sent. They leave when the running callback returns.

@@ -5,7 +5,7 @@ mod upgrade;
 
 use crate::buffer::Buffer;
 use crate::callback::Outcome;
-use crate::http::connection::Connection;
+use crate::http::connection::{Connection, WORTH_SHARING};
 use crate::http::incoming::{BodyError, Inlet};
 use crate::http::outgoing::{DrainHook, Outgoing};
 use crate::http::response::{Content, Framing, Piece, write_head};
@@ -248,7 +248,7 @@ impl Exchange {
     /// Head and body in one piece, when that is no more than a copy of a few bytes.
     fn give_bytes(&self, mut out: Vec<u8>, bytes: std::borrow::Cow<'static, [u8]>) {
         self.given.set(bytes.len() as u64);
-        if bytes.len() < 16 << 10 {
+        if bytes.len() < WORTH_SHARING {
             out.extend_from_slice(&bytes);
             self.connection.write(&out);
         } else {
