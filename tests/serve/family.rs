@@ -4,7 +4,7 @@ use crate::common::bounded;
 use crate::program::{Folder, Server, evserve};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 fn process(server: &Server) -> i64 {
@@ -63,7 +63,8 @@ fn a_hangup_gives_the_sockets_to_another_process_and_cuts_nobody_off() {
     command
         .arg(&folder.0)
         .args(["-p", "0", "--config"])
-        .arg(&config);
+        .arg(&config)
+        .stderr(Stdio::piped());
     let mut server = Server::with(&mut command);
     assert_eq!(server.curl("a.txt").header("x-version"), Some("1"));
     let first = HashSet::from([process(&server)]);
@@ -71,6 +72,9 @@ fn a_hangup_gives_the_sockets_to_another_process_and_cuts_nobody_off() {
     // What cannot be served changes nothing.
     folder.put("evserve.toml", "nonsense = 1\n");
     server.signal(libc::SIGHUP);
+    let errors = BufReader::new(server.child.stderr.take().unwrap());
+    let mut lines = errors.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("this one goes on")));
     assert_eq!(server.curl("a.txt").header("x-version"), Some("1"));
 
     folder.put("evserve.toml", "header = 'X-Version: 2'\n");
@@ -84,6 +88,51 @@ fn a_hangup_gives_the_sockets_to_another_process_and_cuts_nobody_off() {
     assert_eq!(server.curl("a.txt").header("x-version"), Some("2"));
     // SAFETY: the process that has taken over, as it said itself.
     assert_eq!(unsafe { libc::kill(second as i32, libc::SIGTERM) }, 0);
+    let addr = server.addr();
+    while std::net::TcpStream::connect(&addr).is_ok() {}
+}
+
+/// How many processes of the program serve the folder.
+#[cfg(target_os = "linux")]
+fn processes(folder: &Folder) -> usize {
+    let serves = |process: std::io::Result<std::fs::DirEntry>| {
+        let words = std::fs::read(process.ok()?.path().join("cmdline")).ok()?;
+        let mut words = words.split(|&byte| byte == 0);
+        let program = words.next()?.ends_with(b"evserve");
+        let folder = folder.0.as_os_str().as_encoded_bytes();
+        (program && words.any(|word| word == folder)).then_some(())
+    };
+    let all = std::fs::read_dir("/proc").unwrap();
+    all.filter_map(serves).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn hangups_one_upon_the_other_leave_one_process_with_the_newest_file() {
+    let _bounded = bounded();
+    let folder = folder();
+    let config = folder.path("evserve.toml");
+    folder.put("evserve.toml", "header = 'X-Version: 1'\n");
+    let mut command = evserve();
+    command
+        .arg(&folder.0)
+        .args(["-p", "0", "--config"])
+        .arg(&config);
+    let mut server = Server::with(&mut command);
+    // It stays until this has arrived.
+    let curl = slow_download(&server);
+    for version in [2, 3] {
+        folder.put("evserve.toml", format!("header = 'X-Version: {version}'\n"));
+        server.signal(libc::SIGHUP);
+        // The signal has been seen before the answer comes.
+        server.curl("a.txt");
+    }
+    arrives(curl);
+    assert!(server.wait().success());
+    while server.curl("a.txt").header("x-version") != Some("3") || processes(&folder) != 1 {}
+    let last = process(&server);
+    // SAFETY: the process that has taken over, as it said itself.
+    assert_eq!(unsafe { libc::kill(last as i32, libc::SIGTERM) }, 0);
     let addr = server.addr();
     while std::net::TcpStream::connect(&addr).is_ok() {}
 }

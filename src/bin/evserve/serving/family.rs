@@ -23,6 +23,14 @@ pub struct Relative {
     _line: UnixStream,
 }
 
+impl Relative {
+    /// Has it replaced in its turn.
+    pub fn hang_up(&self) {
+        // SAFETY: the call only sends a signal, to a child that was not waited for yet.
+        unsafe { libc::kill(self.process.id() as i32, libc::SIGHUP) };
+    }
+}
+
 /// Starts this program once more, with the same arguments and these sockets. `told` is called when
 /// it serves, or with nothing when it has ended before that.
 ///

@@ -50,6 +50,7 @@ pub fn run(args: Args) -> Result<(), String> {
         app,
         grace,
         sockets: RefCell::new(sockets),
+        heir: RefCell::default(),
     });
     let interrupt = one.end_on(&base, libc::SIGINT);
     let terminate = one.end_on(&base, libc::SIGTERM);
@@ -146,6 +147,19 @@ struct One {
     app: Rc<App>,
     grace: Option<Duration>,
     sockets: RefCell<Sockets>,
+    heir: RefCell<Heir>,
+}
+
+/// The process that is to take over.
+#[derive(Default)]
+enum Heir {
+    #[default]
+    None,
+    Starting,
+    /// Another hangup came meanwhile: the file may have changed after this one has read it.
+    Outdated,
+    /// It gets the hangups that still come here.
+    Serving(family::Relative),
 }
 
 impl One {
@@ -184,29 +198,51 @@ impl One {
         Ok(())
     }
 
-    /// Starts another process on the same sockets, and ends when that one serves.
+    /// At a hangup another process takes over.
     fn restart_on_hangup(self: &Rc<Self>, base: &LoopHandle) -> libevent2::Result<Signal> {
         let one = Rc::clone(self);
         let base_of_it = base.clone();
         Signal::new(base, libc::SIGHUP, move |_| {
-            if one.server.is_closing() || family::is_worker() {
+            if family::is_worker() {
                 return;
             }
-            let next = Rc::clone(&one);
-            let started =
-                family::start(
-                    &base_of_it,
-                    &one.sockets.borrow(),
-                    false,
-                    move |new| match new {
-                        Some(_) => next.end(true),
-                        None => complain("the new process has ended: this one goes on"),
-                    },
-                );
-            if let Err(error) = started {
-                complain(error);
+            let mut heir = one.heir.borrow_mut();
+            match &*heir {
+                Heir::Serving(new) => new.hang_up(),
+                Heir::Starting | Heir::Outdated => *heir = Heir::Outdated,
+                Heir::None if one.server.is_closing() => {}
+                Heir::None => {
+                    drop(heir);
+                    one.start_heir(&base_of_it);
+                }
             }
         })
+    }
+
+    /// Starts another process on the same sockets, and ends when that one serves.
+    fn start_heir(self: &Rc<Self>, base: &LoopHandle) {
+        let one = Rc::clone(self);
+        let base_of_it = base.clone();
+        let told = move |new: Option<family::Relative>| {
+            let outdated = matches!(one.heir.take(), Heir::Outdated);
+            let Some(new) = new else {
+                complain("the new process has ended: this one goes on");
+                if outdated {
+                    one.start_heir(&base_of_it);
+                }
+                return;
+            };
+            if outdated {
+                new.hang_up();
+            }
+            one.heir.replace(Heir::Serving(new));
+            one.end(true);
+        };
+        self.heir.replace(Heir::Starting);
+        if let Err(error) = family::start(base, &self.sockets.borrow(), false, told) {
+            self.heir.take();
+            complain(error);
+        }
     }
 }
 
