@@ -167,11 +167,15 @@ mod later;
 #[cfg(unix)]
 pub mod listener;
 pub mod log;
+#[cfg(all(feature = "async", unix))]
+pub mod net;
 #[cfg(unix)]
 pub mod stream;
 mod sync;
 pub mod tag;
-mod time;
+#[cfg(feature = "async")]
+pub mod task;
+pub mod time;
 pub mod util;
 mod version;
 

@@ -6,7 +6,7 @@
 //! callback gets and to which the owner dereferences. What all have in common is in
 //! [`EventCore`]. No callback ever runs inside the call that registered it.
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "async", feature = "http"))]
 mod alarm;
 mod common;
 mod core;
@@ -19,7 +19,7 @@ mod timer;
 mod user;
 
 pub use self::core::{EventCore, Timeout};
-#[cfg(feature = "http")]
+#[cfg(any(feature = "async", feature = "http"))]
 pub(crate) use alarm::Alarm;
 pub use common::CommonTimeout;
 pub use fd::{Event, EventBuilder, EventRef, Interest, RawSocket, Ready, Source};

@@ -38,6 +38,8 @@ mod event;
 mod filter;
 mod flush;
 mod foreign;
+#[cfg(feature = "async")]
+mod futures;
 mod handler;
 mod input;
 mod node;

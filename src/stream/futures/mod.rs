@@ -1,0 +1,1 @@
+//! Buffered connections for futures.

@@ -1,0 +1,1 @@
+//! Futures on the loop.
