@@ -81,6 +81,10 @@ pub enum Error {
     #[error(transparent)]
     Dns(#[from] crate::dns::LookupError),
 
+    /// The loop was stopped before the future was done that it ran for.
+    #[error("the loop was stopped before the future was done")]
+    Stopped,
+
     /// A callback returned an error and no error handler was set.
     #[error("a callback failed: {0}")]
     Callback(#[source] BoxError),

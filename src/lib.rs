@@ -175,7 +175,10 @@ mod sync;
 pub mod tag;
 #[cfg(feature = "async")]
 pub mod task;
+#[cfg(feature = "async")]
 pub mod time;
+#[cfg(not(feature = "async"))]
+mod time;
 pub mod util;
 mod version;
 

@@ -9,6 +9,8 @@ use crate::error::{BoxError, Error, Result};
 use crate::ffi;
 #[cfg(unix)]
 use crate::stream::{FlushQueue, SharedResolver};
+#[cfg(feature = "async")]
+use crate::task::Executor;
 use crate::{Kind, LoopHandle, later};
 use slab::Slab;
 use std::any::Any;
@@ -69,6 +71,10 @@ pub(crate) struct Inner {
     entered: Cell<usize>,
     /// A base to be freed when they are back.
     orphan: Cell<*mut ffi::event_base>,
+    /// A run of the loop is to come back for a moment.
+    interrupted: Cell<bool>,
+    #[cfg(feature = "async")]
+    executor: OnceCell<Executor>,
     #[cfg(unix)]
     flush_queue: OnceCell<FlushQueue>,
     #[cfg(unix)]
@@ -99,6 +105,9 @@ impl Inner {
             fd_modes: RefCell::default(),
             entered: Cell::new(0),
             orphan: Cell::new(ptr::null_mut()),
+            interrupted: Cell::new(false),
+            #[cfg(feature = "async")]
+            executor: OnceCell::new(),
             #[cfg(unix)]
             flush_queue: OnceCell::new(),
             #[cfg(unix)]
@@ -314,6 +323,21 @@ impl Inner {
         self.break_wanted.take()
     }
 
+    /// Has the loop come back to whoever runs it, who will go on.
+    #[cfg(feature = "async")]
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.set(true);
+        let raw = self.raw.get();
+        if !raw.is_null() {
+            // SAFETY: the base is alive while `raw` is not null.
+            unsafe { ffi::event_base_loopbreak(raw) };
+        }
+    }
+
+    pub(super) fn take_interrupt(&self) -> bool {
+        self.interrupted.take()
+    }
+
     pub(super) fn add_exit_hook(&self, hook: ExitHook) {
         if self.closing.get() {
             return drop(hook);
@@ -349,6 +373,43 @@ impl Inner {
             // SAFETY: the caller's promise.
             unsafe { free_base(raw) };
         }
+    }
+
+    // --- tasks --------------------------------------------------------------------------------
+
+    #[cfg(feature = "async")]
+    pub(crate) fn executor(&self) -> Result<&Executor> {
+        if let Some(executor) = self.executor.get() {
+            return Ok(executor);
+        }
+        self.open()?;
+        let executor = Executor::new(&self.handle())?;
+        Ok(self.executor.get_or_init(|| executor))
+    }
+
+    #[cfg(feature = "async")]
+    #[inline]
+    pub(crate) fn executor_if_any(&self) -> Option<&Executor> {
+        self.executor.get()
+    }
+
+    /// The number of unfinished tasks.
+    pub(super) fn tasks(&self) -> usize {
+        #[cfg(feature = "async")]
+        let tasks = self.executor.get().map_or(0, Executor::len);
+        #[cfg(not(feature = "async"))]
+        let tasks = 0;
+        tasks
+    }
+
+    /// See `Executor::hold`.
+    pub(super) fn hold_for_tasks(&self, holding: bool) {
+        #[cfg(feature = "async")]
+        if let Some(executor) = self.executor.get() {
+            executor.hold(holding);
+        }
+        #[cfg(not(feature = "async"))]
+        let _ = holding;
     }
 
     /// The streams that were written to outside their callbacks.
@@ -387,6 +448,10 @@ impl Inner {
     /// Closes every object, so that no C object outlives the base and no closure leaks.
     pub(super) fn close_objects(&self) {
         self.closing.set(true);
+        #[cfg(feature = "async")]
+        if let Some(executor) = self.executor.get() {
+            executor.close(self);
+        }
         if let Some(remote) = self.remote.get() {
             self.guard(|| remote.close());
         }

@@ -145,8 +145,25 @@ impl EventBase {
     #[doc(alias = "event_base_dispatch")]
     #[doc(alias = "event_base_loop")]
     pub fn run(&mut self) -> Result<LoopEnd> {
-        let end = self.turn(0);
+        let end = self.run_through();
         self.finish(end)
+    }
+
+    /// Also without events it goes on as long as there are tasks: another thread may wake them.
+    fn run_through(&mut self) -> Result<LoopEnd> {
+        loop {
+            let mut end = self.turn(0)?;
+            if end == LoopEnd::NoEvents && self.handle.inner().tasks() > 0 {
+                self.handle.inner().hold_for_tasks(true);
+                let waited = self.turn(ffi::EVLOOP_NO_EXIT_ON_EMPTY as c_int);
+                self.handle.inner().hold_for_tasks(false);
+                end = waited?;
+            }
+            // The last task is done, or one has interrupted the loop as its predecessor's run ended.
+            if end != LoopEnd::Turn {
+                return Ok(end);
+            }
+        }
     }
 
     /// Runs the loop until it is told to stop, also while there is no event: for a loop that
@@ -192,7 +209,7 @@ impl EventBase {
         self.surface(end)
     }
 
-    fn turn(&mut self, flags: c_int) -> Result<LoopEnd> {
+    pub(crate) fn turn(&mut self, flags: c_int) -> Result<LoopEnd> {
         let inner = self.handle.inner();
         let raw = inner.raw();
         if inner.take_break() {
@@ -203,6 +220,7 @@ impl EventBase {
         // here again, and no reference to anything of ours is held that a callback may change.
         let code = unsafe { ffi::event_base_loop(raw, flags) };
         let broke = inner.take_break();
+        let interrupted = inner.take_interrupt();
         // SAFETY: as above; these only read flags.
         let (got_break, got_exit) = unsafe {
             (
@@ -211,8 +229,9 @@ impl EventBase {
             )
         };
         match code {
-            _ if broke || got_break => Ok(LoopEnd::Break),
+            _ if broke || got_break && !interrupted => Ok(LoopEnd::Break),
             _ if got_exit => Ok(LoopEnd::Exit),
+            _ if interrupted => Ok(LoopEnd::Turn),
             0 if flags & (ffi::EVLOOP_ONCE | ffi::EVLOOP_NONBLOCK) as c_int != 0 => {
                 Ok(LoopEnd::Turn)
             }
@@ -222,14 +241,14 @@ impl EventBase {
     }
 
     /// The end of a whole run: exit hooks, then what a callback left behind.
-    fn finish(&mut self, end: Result<LoopEnd>) -> Result<LoopEnd> {
+    pub(crate) fn finish<T>(&mut self, end: Result<T>) -> Result<T> {
         self.handle.inner().guard(crate::later::run);
         self.handle.inner().run_exit_hooks(&self.handle);
         self.handle.inner().take_break();
         self.surface(end)
     }
 
-    fn surface(&mut self, end: Result<LoopEnd>) -> Result<LoopEnd> {
+    fn surface<T>(&mut self, end: Result<T>) -> Result<T> {
         match self.handle.inner().take_failure() {
             None => end,
             Some(Failure::Error(error)) => Err(Error::Callback(error)),

@@ -1,0 +1,115 @@
+//! A pause.
+
+use crate::{LoopHandle, Timer};
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// A future that is done when its time has come, never before.
+///
+/// The timer begins to exist in the loop when it is first polled, and goes with the value.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Sleep {
+    base: LoopHandle,
+    deadline: Instant,
+    armed: Option<Armed>,
+}
+
+struct Armed {
+    timer: Timer,
+    waiter: Rc<Cell<Option<Waker>>>,
+}
+
+impl LoopHandle {
+    /// Waits for so long.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut base = libevent2::EventBase::new()?;
+    /// let handle = base.handle().clone();
+    /// base.block_on(async {
+    ///     handle.sleep(Duration::from_millis(2)).await;
+    /// })?;
+    /// # Ok::<(), libevent2::Error>(())
+    /// ```
+    pub fn sleep(&self, delay: Duration) -> Sleep {
+        // What is beyond the clock is as good as never.
+        const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+        let now = Instant::now();
+        let deadline = now.checked_add(delay).unwrap_or_else(|| now + LONG);
+        self.sleep_until(deadline)
+    }
+
+    /// Waits for a point in time.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep {
+            base: self.clone(),
+            deadline,
+            armed: None,
+        }
+    }
+}
+
+impl Sleep {
+    /// When it is done.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Puts the time off, or brings it forward; a sleep that was done can be awaited again.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if let Some(armed) = &self.armed {
+            // An error means that the base is gone: whoever polls next hears of it.
+            let _ = armed.timer.set_at(deadline);
+        }
+    }
+
+    fn arm(&mut self) -> &Armed {
+        let (base, deadline) = (&self.base, self.deadline);
+        self.armed.get_or_insert_with(|| {
+            let waiter = Rc::new(Cell::new(None::<Waker>));
+            let waits = Rc::clone(&waiter);
+            let timer = Timer::new(base, move |_| {
+                if let Some(waiter) = waits.take() {
+                    waiter.wake();
+                }
+            });
+            let timer = timer.and_then(|timer| timer.set_at(deadline).map(|()| timer));
+            Armed {
+                timer: timer.expect("a sleep is awaited on a base that is still there"),
+                waiter,
+            }
+        })
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    /// # Panics
+    /// When the base is gone before the time has come.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.deadline {
+            if let Some(armed) = &self.armed {
+                armed.timer.cancel();
+            }
+            return Poll::Ready(());
+        }
+        let waiter = &self.arm().waiter;
+        waiter.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
