@@ -51,10 +51,12 @@ mod executor;
 mod join;
 mod on_loop;
 mod promise;
+mod signals;
 mod yielding;
 
 pub(crate) use executor::Executor;
 pub use join::{JoinError, JoinHandle};
 pub use on_loop::OnLoop;
 pub use promise::{Broken, Promise, Promised, promise};
+pub use signals::Signals;
 pub use yielding::yield_now;
