@@ -67,6 +67,7 @@ impl Kind {
 pub struct Stats {
     objects: [usize; Kind::COUNT],
     callbacks: u64,
+    tasks: usize,
 }
 
 impl Stats {
@@ -80,7 +81,12 @@ impl Stats {
         self.objects.iter().sum()
     }
 
-    /// The number of callbacks that were run since the base was made.
+    /// The number of tasks that are not done (feature `async`).
+    pub fn tasks(&self) -> usize {
+        self.tasks
+    }
+
+    /// The number of callbacks and polls of tasks that were run since the base was made.
     pub fn callbacks(&self) -> u64 {
         self.callbacks
     }
@@ -124,6 +130,7 @@ impl LoopHandle {
         Stats {
             objects: self.inner().count_objects(),
             callbacks: self.inner().callbacks(),
+            tasks: self.inner().tasks(),
         }
     }
 
