@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -56,7 +56,8 @@ struct Local {
     closed: Cell<bool>,
     /// None when the base is gone.
     alarm: RefCell<Option<Alarm>>,
-    base: Weak<Inner>,
+    /// Dangles then too: whoever drops the queue last may be on another thread.
+    base: RefCell<Weak<Inner>>,
 }
 
 impl Executor {
@@ -66,7 +67,7 @@ impl Executor {
             told: Cell::new(false),
             closed: Cell::new(false),
             alarm: RefCell::default(),
-            base: std::rc::Rc::downgrade(base.inner()),
+            base: RefCell::new(Rc::downgrade(base.inner())),
         };
         let queue = Arc::new(Queue {
             local: OnLoop::new(base, local),
@@ -147,6 +148,7 @@ impl Executor {
             }
         }
         self.queue.local.closed.set(true);
+        self.queue.local.base.take();
         let alarm = self.queue.local.alarm.take();
         if let Some(alarm) = &alarm {
             alarm.free();
@@ -189,7 +191,8 @@ impl Queue {
     /// Polls what is ready, but not for too long.
     fn turn(&self) {
         let local = &*self.local;
-        let Some(base) = local.base.upgrade() else {
+        let base = local.base.borrow().upgrade();
+        let Some(base) = base else {
             return;
         };
         // A base without locks is not told of what other threads woke.

@@ -165,7 +165,7 @@ impl<F: Future> Future for Body<F> {
         let end = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(value)) => Ok(value),
-            Err(payload) => Err(JoinError::Panicked(Panic(Mutex::new(payload)))),
+            Err(payload) => Err(JoinError::panicked(payload)),
         };
         // What it held is free before anybody hears of its end.
         this.shared.base.inner().guard(|| this.future.set(None));
@@ -264,6 +264,10 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 impl JoinError {
+    pub(super) fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        JoinError::Panicked(Panic(Mutex::new(payload)))
+    }
+
     /// Whether the task was cancelled.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, JoinError::Cancelled)

@@ -51,6 +51,7 @@ mod executor;
 mod join;
 mod on_loop;
 mod promise;
+mod remote;
 mod signals;
 mod yielding;
 
@@ -58,5 +59,6 @@ pub(crate) use executor::Executor;
 pub use join::{JoinError, JoinHandle};
 pub use on_loop::OnLoop;
 pub use promise::{Broken, Promise, Promised, promise};
+pub use remote::RemoteTask;
 pub use signals::Signals;
 pub use yielding::yield_now;
