@@ -60,8 +60,11 @@ pub fn c_program_optimised(source: &str, level: u32) -> PathBuf {
 pub fn crate_programs(folder: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    // Its programs on this crate's loop link the same libevent.
+    let vendored = cfg!(feature = "vendored").then_some("--features=vendored");
     let status = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--quiet", "--release", "--locked"])
+        .args(vendored)
         .arg("--manifest-path")
         .arg(root.join("benches").join(folder).join("Cargo.toml"))
         .arg("--target-dir")

@@ -1,5 +1,7 @@
-//! Echo on tokio's current-thread runtime, one task per connection. Prints its port.
+//! Echo on tokio's current-thread runtime, one task per connection. Prints its port. The argument is
+//! the size of a connection's buffer.
 
+use bench_peers::buffer;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +24,7 @@ async fn serve() -> io::Result<()> {
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = buffer();
     loop {
         let n = stream.read(&mut buffer).await?;
         if n == 0 {

@@ -1,22 +1,11 @@
-//! HTTP on hyper and tokio's current-thread runtime, one task per connection: what benches/http/http.c
-//! answers. Prints its port. The argument is the file.
+//! HTTP on hyper and tokio's current-thread runtime, one task per connection. Prints its port.
 
-use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use bench_peers::hello::answer;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
 use std::io;
 use tokio::net::TcpListener;
-
-type Answer = Response<BoxBody<Bytes, io::Error>>;
-
-static MIB: [u8; 1 << 20] = [b'x'; 1 << 20];
 
 fn main() -> io::Result<()> {
     tokio::runtime::Builder::new_current_thread()
@@ -37,34 +26,4 @@ async fn serve() -> io::Result<()> {
                 .serve_connection(TokioIo::new(stream), service_fn(answer)),
         );
     }
-}
-
-async fn answer(request: Request<Incoming>) -> io::Result<Answer> {
-    match request.uri().path() {
-        "/hello" => Ok(whole("hello")),
-        "/mib" => Ok(whole(&MIB[..])),
-        "/upload" => upload(request.into_body()).await,
-        _ => {
-            let mut answer = whole("");
-            *answer.status_mut() = StatusCode::NOT_FOUND;
-            Ok(answer)
-        }
-    }
-}
-
-fn whole(body: impl Into<Bytes>) -> Answer {
-    let body = Full::new(body.into()).map_err(|never: Infallible| match never {});
-    let mut answer = Response::new(body.boxed());
-    let text = HeaderValue::from_static("text/plain");
-    answer.headers_mut().insert(CONTENT_TYPE, text);
-    answer
-}
-
-async fn upload(mut body: Incoming) -> io::Result<Answer> {
-    let mut count = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(io::Error::other)?;
-        count += frame.data_ref().map_or(0, Bytes::len);
-    }
-    Ok(whole(count.to_string()))
 }
