@@ -1,0 +1,119 @@
+//! A trait for each of the types that have it. The three crates' traits differ in names only.
+
+/// Reading by the trait `$read`: `$fill` fills its buffer, a `$buf`.
+macro_rules! impl_read {
+    ($read:ident, $buf:ty, $len:ty, $fill:ident) => {
+        impl_read!(@each $read, $buf, $len, $fill;
+            crate::net::TcpStream, crate::net::UnixStream, crate::stream::AsyncStream,
+            crate::net::ReadHalf<'_>, crate::net::OwnedReadHalf);
+
+        impl<T: $read + Unpin> $read for crate::task::OnLoop<T> {
+            #[inline]
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: $buf,
+            ) -> Poll<io::Result<$len>> {
+                Pin::new(&mut **self).poll_read(cx, buf)
+            }
+        }
+    };
+    (@each $read:ident, $buf:ty, $len:ty, $fill:ident; $($stream:ty),*) => {$(
+        impl $read for $stream {
+            #[inline]
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: $buf,
+            ) -> Poll<io::Result<$len>> {
+                $fill(&*self, cx, buf)
+            }
+        }
+    )*};
+}
+
+/// Writing by the trait `$write`, which calls the end of it `$close`, and may ask `$is_vectored`.
+macro_rules! impl_write {
+    ($write:ident, $close:ident $(, $is_vectored:ident)?) => {
+        impl_write!(@each $write, $close, ($($is_vectored)?);
+            crate::net::TcpStream, crate::net::UnixStream, crate::stream::AsyncStream,
+            crate::net::WriteHalf<'_>, crate::net::OwnedWriteHalf);
+
+        impl<T: $write + Unpin> $write for crate::task::OnLoop<T> {
+            #[inline]
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut **self).poll_write(cx, buf)
+            }
+
+            #[inline]
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut **self).poll_write_vectored(cx, bufs)
+            }
+
+            #[inline]
+            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut **self).poll_flush(cx)
+            }
+
+            #[inline]
+            fn $close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut **self).$close(cx)
+            }
+
+            $(
+                #[inline]
+                fn $is_vectored(&self) -> bool {
+                    self.get().is_some_and($write::$is_vectored)
+                }
+            )?
+        }
+    };
+    (@each $write:ident, $close:ident, $is_vectored:tt; $($stream:ty),*) => {$(
+        impl $write for $stream {
+            #[inline]
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                PollIo::poll_write(&*self, cx, buf)
+            }
+
+            #[inline]
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                PollIo::poll_write_vectored(&*self, cx, bufs)
+            }
+
+            #[inline]
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                PollIo::poll_flush(&*self, cx)
+            }
+
+            #[inline]
+            fn $close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                PollIo::poll_close(&*self, cx)
+            }
+
+            impl_write!(@vectored $is_vectored);
+        }
+    )*};
+    (@vectored ()) => {};
+    (@vectored ($is_vectored:ident)) => {
+        #[inline]
+        fn $is_vectored(&self) -> bool {
+            true
+        }
+    };
+}

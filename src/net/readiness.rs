@@ -1,0 +1,200 @@
+//! What is known of a descriptor, and who waits to know more.
+
+use super::Direction;
+use crate::Ready;
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::task::Waker;
+
+bitflags::bitflags! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct State: u8 {
+        const READ = 1;
+        const WRITE = 2;
+        /// The peer has closed: reading never has to wait again.
+        const ENDED = 4;
+        /// The base is gone: nobody will tell.
+        const GONE = 8;
+        /// What was read last may not have been all that there is to know of.
+        const DOUBTED = 16;
+        /// It is on the list of those that may have to be looked at again.
+        const LISTED = 32;
+    }
+}
+
+impl From<Direction> for State {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Read => State::READ,
+            Direction::Write => State::WRITE,
+        }
+    }
+}
+
+/// The readiness of one descriptor: set by the loop, cleared by an operation that would block.
+pub(super) struct Readiness {
+    state: Cell<State>,
+    readers: Waiters,
+    writers: Waiters,
+}
+
+impl Readiness {
+    pub(super) fn new() -> Self {
+        Readiness {
+            state: Cell::new(State::empty()),
+            readers: Waiters::default(),
+            writers: Waiters::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn has(&self, state: State) -> bool {
+        self.state.get().intersects(state)
+    }
+
+    #[inline]
+    pub(super) fn set(&self, state: State) {
+        self.state.set(self.state.get() | state);
+    }
+
+    #[inline]
+    pub(super) fn clear(&self, state: State) {
+        self.state.set(self.state.get() - state);
+    }
+
+    pub(super) fn waiters(&self, direction: Direction) -> &Waiters {
+        match direction {
+            Direction::Read => &self.readers,
+            Direction::Write => &self.writers,
+        }
+    }
+
+    /// The loop has news.
+    pub(super) fn fire(&self, ready: Ready) {
+        let read = ready.intersects(Ready::READ | Ready::CLOSED);
+        let write = ready.contains(Ready::WRITE);
+        let mut state = self.state.get() - State::DOUBTED;
+        state.set(State::READ, read || state.contains(State::READ));
+        state.set(State::WRITE, write || state.contains(State::WRITE));
+        if ready.contains(Ready::CLOSED) {
+            state |= State::ENDED;
+        }
+        self.state.set(state);
+        if read {
+            self.readers.wake();
+        }
+        if write {
+            self.writers.wake();
+        }
+    }
+
+    /// The base is gone.
+    pub(super) fn gone(&self) {
+        self.set(State::GONE);
+        self.readers.wake();
+        self.writers.wake();
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.get().fmt(f)
+    }
+}
+
+/// Who waits for one direction.
+#[derive(Default)]
+pub(super) struct Waiters {
+    /// Whoever polled last without a future of its own.
+    poller: Cell<Option<Waker>>,
+    /// The futures that wait.
+    futures: RefCell<Slab<Option<Waker>>>,
+}
+
+impl Waiters {
+    /// Whoever polled before is forgotten.
+    pub(super) fn wait(&self, waker: &Waker) {
+        let mut slot = self.poller.take();
+        let stale = if slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            None
+        } else {
+            slot.replace(waker.clone())
+        };
+        self.poller.set(slot);
+        // Last, as a waker's drop may be the end of a task.
+        drop(stale);
+    }
+
+    /// A place for a future that will wait.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            waiters: self,
+            key: None,
+        }
+    }
+
+    /// Whether there is somebody to be woken.
+    pub(super) fn any(&self) -> bool {
+        let slot = self.poller.take();
+        let any = slot.is_some() || self.futures.borrow().iter().any(|(_, w)| w.is_some());
+        self.poller.set(slot);
+        any
+    }
+
+    /// Wakes everybody; who still has to wait says so again.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.poller.take() {
+            waker.wake();
+        }
+        let mut next = 0;
+        while let Some(waker) = self.take_from(&mut next) {
+            waker.wake();
+        }
+    }
+
+    /// The waker at `next` or behind it. Nothing is borrowed while it wakes.
+    fn take_from(&self, next: &mut usize) -> Option<Waker> {
+        let mut futures = self.futures.borrow_mut();
+        if futures.is_empty() {
+            return None;
+        }
+        while *next < futures.capacity() {
+            let waker = futures.get_mut(*next).and_then(Option::take);
+            *next += 1;
+            if waker.is_some() {
+                return waker;
+            }
+        }
+        None
+    }
+}
+
+/// The place of one future among those that wait, given up when it is dropped.
+pub(super) struct Place<'a> {
+    waiters: &'a Waiters,
+    key: Option<usize>,
+}
+
+impl Place<'_> {
+    pub(super) fn wait(&mut self, waker: &Waker) {
+        let mut futures = self.waiters.futures.borrow_mut();
+        let key = *self.key.get_or_insert_with(|| futures.insert(None));
+        let slot = &mut futures[key];
+        let stale = match slot {
+            Some(old) if old.will_wake(waker) => None,
+            _ => slot.replace(waker.clone()),
+        };
+        drop(futures);
+        drop(stale);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let waker = self.waiters.futures.borrow_mut().remove(key);
+            drop(waker);
+        }
+    }
+}
