@@ -58,6 +58,10 @@ impl BufferEventRef {
         if self.is(State::ENDING) || self.is(State::FINISHING) {
             self.set(State::ENDING, false);
             self.end_writing();
+            if self.is(State::TELLS_END) && !self.is(State::ENDING) {
+                self.set(State::TELLS_END, false);
+                self.dispatch(Call::Write);
+            }
         }
         // The notice of TLS over another stream has to be sent too.
         if self.is(State::FINISHING) && !self.is(State::ENDING) && self.is_flushed() {

@@ -15,7 +15,7 @@ use std::ops::RangeBounds;
 pub struct Input<'a>(pub(super) &'a BufferEventRef);
 
 impl Input<'_> {
-    fn with<R>(&self, f: impl FnOnce(&mut BufferRef) -> R) -> Result<R> {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut BufferRef) -> R) -> Result<R> {
         let result = self.0.with(|raw| {
             // SAFETY: the bufferevent is alive, and so is its input until C is back at least
             // (`with`). What `f` calls may drop the user's values once it has done its work on the

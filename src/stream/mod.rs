@@ -65,6 +65,8 @@ pub(crate) use connect::{AddressLookup, FoundAddresses};
 pub use event::{Peer, StreamError, StreamEvent};
 pub use filter::{Filter, FilterFn, FilterIo, filter_fn};
 pub(crate) use flush::FlushQueue;
+#[cfg(feature = "async")]
+pub use futures::AsyncStream;
 pub use handler::{Callbacks, Handler, Unset};
 pub use input::Input;
 pub use node::BufferEventRef;

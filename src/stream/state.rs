@@ -49,6 +49,8 @@ bitflags::bitflags! {
         const NOT_A_SOCKET = 32768;
         /// Writing has failed or timed out, and was not enabled again since.
         const STUCK = 65536;
+        /// The handler is called for writing once the peer was told that nothing follows.
+        const TELLS_END = 131_072;
     }
 }
 

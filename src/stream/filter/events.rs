@@ -208,6 +208,9 @@ impl BufferEventRef {
                 self.send_below(&last);
             }
             let _ = below.shutdown_write();
+            if self.is(State::TELLS_END) {
+                shell.set(Flags::UNSENT, true);
+            }
             // After that, in the same queue.
             self.queue_flush();
         }
