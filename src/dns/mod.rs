@@ -59,6 +59,8 @@
 mod answer;
 mod config;
 mod error;
+#[cfg(feature = "async")]
+mod futures;
 mod log;
 mod name;
 mod resolver;

@@ -6,6 +6,7 @@
 mod connect;
 mod course;
 mod error;
+mod poll;
 mod read;
 mod wait;
 mod waiters;
