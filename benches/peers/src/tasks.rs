@@ -1,9 +1,9 @@
 //! What a task and a switch between tasks take: the same work on each executor. A program prints one
 //! number: nanoseconds of CPU time, or bytes of memory, for each.
 
+use cpu_time::ProcessTime;
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_lite::StreamExt;
-use rustix::time::{ClockId, clock_gettime};
 use std::env;
 use std::fs;
 use std::future::{Future, pending, poll_fn};
@@ -35,7 +35,7 @@ pub async fn work(executor: impl Executor) {
         panic!("WORK COUNT");
     };
     let count = count.parse().expect("a number");
-    let before = spent();
+    let before = ProcessTime::now();
     match name.as_str() {
         "yield" => yields(&executor, count).await,
         "wake" => wakes(&executor, count).await,
@@ -46,17 +46,11 @@ pub async fn work(executor: impl Executor) {
         "asleep" => return idle(&executor, count, asleep).await,
         _ => panic!("no work {name}"),
     }
-    println!("{:.2}", (spent() - before).as_nanos() as f64 / count as f64);
+    println!("{:.2}", before.elapsed().as_nanos() as f64 / count as f64);
 }
 
 async fn asleep(executor: impl Executor) {
     executor.sleep(LONG).await;
-}
-
-/// CPU time of the process.
-fn spent() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 async fn all<J: Future>(tasks: impl IntoIterator<Item = J>) {
