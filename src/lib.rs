@@ -46,6 +46,13 @@
     feature = "http",
     doc = "| [`http::Server`] | when a request has come, which it answers at once or later |"
 )]
+#![cfg_attr(
+    all(feature = "async", unix),
+    doc = "",
+    doc = "Without callbacks: [`block_on`](EventBase::block_on) and [`spawn`](LoopHandle::spawn) run futures",
+    doc = "on the same loop ([`task`]); [`time`] and [`net`] have what they await, and a bufferevent is",
+    doc = "awaited as a [`stream::AsyncStream`]."
+)]
 //!
 //! # Ownership
 //!
@@ -138,11 +145,8 @@
 //!
 //! # Features
 //!
-//! `http` (on by default) is [evhttp]'s server. `serve` is the binary `evserve`. `vendored`
-//! compiles libevent from source even if the system has one. `bindgen` makes the raw bindings at
-//! build time. README.md tells how libevent is found.
-//!
-//! [evhttp]: https://libevent.org/doc/http_8h.html
+//! `async` and `http` are on by default. `futures-io`, `tokio` and `hyper` bring the traits of these
+//! crates to what `async` has. README.md has the list, and tells how libevent is found.
 
 #![allow(
     clippy::unnecessary_cast,
@@ -201,6 +205,6 @@ pub use stream::{BufferEvent, BufferEventRef};
 pub use version::{supported_methods, version, version_number};
 
 /// The examples of README.md, as tests.
-#[cfg(all(doctest, unix, feature = "http"))]
+#[cfg(all(doctest, unix, feature = "async", feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
