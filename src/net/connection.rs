@@ -13,8 +13,10 @@ use std::slice;
 use std::task::{Context, Poll, ready};
 
 /// A connected stream socket on the loop.
+///
+/// Public in a private module: it is in a bound of the halves, and cannot be named outside.
 #[derive(Debug)]
-pub(super) struct Connection(AsyncFd<Socket>);
+pub struct Connection(AsyncFd<Socket>);
 
 impl Connection {
     /// `socket` is non-blocking.

@@ -145,6 +145,28 @@ macro_rules! stream {
                 self.0.shutdown(how)
             }
 
+            /// Its two directions as two values, for as long as it is borrowed. Not needed to use
+            /// both at the same time, which its own methods allow; it is for what takes a value.
+            pub fn split(
+                &self,
+            ) -> (
+                $crate::net::ReadHalf<'_, Self>,
+                $crate::net::WriteHalf<'_, Self>,
+            ) {
+                $crate::net::split::split(self)
+            }
+
+            /// Its two directions as two values, for two tasks. Dropping the writing one tells the
+            /// peer that nothing more is written.
+            pub fn into_split(
+                self,
+            ) -> (
+                $crate::net::OwnedReadHalf<Self>,
+                $crate::net::OwnedWriteHalf<Self>,
+            ) {
+                $crate::net::split::into_split(self)
+            }
+
             /// The error of the system that waits to be reported, which is cleared.
             ///
             /// # Errors

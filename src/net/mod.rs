@@ -53,16 +53,20 @@ mod connection;
 mod io;
 mod methods;
 mod readiness;
+mod split;
 mod tcp_listener;
 mod tcp_stream;
+mod udp;
 mod unix_listener;
 mod unix_stream;
 
 pub use accepting::Incoming;
 pub use async_fd::AsyncFd;
 pub(crate) use io::PollIo;
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;
+pub use udp::UdpSocket;
 pub use unix_listener::UnixListener;
 pub use unix_stream::UnixStream;
 

@@ -36,7 +36,7 @@ use std::net::SocketAddr;
 /// With the features `futures-io`, `tokio` and `hyper` it has their traits, so that what others
 /// have written for them runs on it.
 #[derive(Debug)]
-pub struct TcpStream(Connection);
+pub struct TcpStream(pub(super) Connection);
 
 methods::stream!(TcpStream, std::net::TcpStream);
 

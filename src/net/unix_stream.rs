@@ -28,7 +28,7 @@ use std::path::Path;
 /// With the features `futures-io`, `tokio` and `hyper` it has their traits, so that what others
 /// have written for them runs on it.
 #[derive(Debug)]
-pub struct UnixStream(Connection);
+pub struct UnixStream(pub(super) Connection);
 
 methods::stream!(UnixStream, std::os::unix::net::UnixStream);
 
