@@ -1,11 +1,8 @@
 //! The traits of futures-io: async-tungstenite, futures-rustls and their like.
 
-use crate::net::PollIo;
+use super::each::*;
 use futures_io::{AsyncRead, AsyncWrite};
-use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 impl_read!(AsyncRead, &mut [u8], usize, fill);
 impl_write!(AsyncWrite, poll_close);

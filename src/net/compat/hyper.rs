@@ -1,13 +1,10 @@
 //! hyper's traits: its I/O, its executor and its timer.
 
-use crate::net::PollIo;
-use crate::task::OnLoop;
+use super::each::*;
 use crate::{LoopHandle, time};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::ready;
 use std::time::{Duration, Instant};
 
 impl_read!(Read, ReadBufCursor<'_>, (), fill);

@@ -1,9 +1,7 @@
 //! tokio's traits: tokio-postgres, redis, tokio-tungstenite, tokio-rustls and their like.
 
-use crate::net::PollIo;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use super::each::*;
+use std::task::ready;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 impl_read!(AsyncRead, &mut ReadBuf<'_>, (), fill);
