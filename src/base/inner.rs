@@ -7,6 +7,8 @@ use crate::callback::{CallbackResult, Failure};
 use crate::dns::ResolverRef;
 use crate::error::{BoxError, Error, Result};
 use crate::ffi;
+#[cfg(all(feature = "async", unix))]
+use crate::net::Doubts;
 #[cfg(unix)]
 use crate::stream::{FlushQueue, SharedResolver};
 #[cfg(feature = "async")]
@@ -79,6 +81,8 @@ pub(crate) struct Inner {
     flush_queue: OnceCell<FlushQueue>,
     #[cfg(unix)]
     resolver: RefCell<Option<Rc<SharedResolver>>>,
+    #[cfg(all(feature = "async", unix))]
+    doubts: RefCell<Option<Rc<Doubts>>>,
 }
 
 /// How many events of each mode watch one descriptor.
@@ -112,6 +116,8 @@ impl Inner {
             flush_queue: OnceCell::new(),
             #[cfg(unix)]
             resolver: RefCell::default(),
+            #[cfg(all(feature = "async", unix))]
+            doubts: RefCell::default(),
         })
     }
 
@@ -437,6 +443,18 @@ impl Inner {
         Ok(shared.resolver())
     }
 
+    /// The sockets of futures that may have to be looked at again.
+    #[cfg(all(feature = "async", unix))]
+    pub(crate) fn doubts(&self) -> Result<Rc<Doubts>> {
+        let doubts = self.doubts.borrow().clone();
+        if let Some(doubts) = doubts {
+            return Ok(doubts);
+        }
+        let doubts = Rc::new(Doubts::new(&self.handle())?);
+        self.doubts.replace(Some(Rc::clone(&doubts)));
+        Ok(doubts)
+    }
+
     // --- other threads ----------------------------------------------------------------------
 
     pub(super) fn remote(&self) -> &OnceCell<Arc<remote::Shared>> {
@@ -479,6 +497,8 @@ impl Inner {
             let resolver = self.resolver.take();
             self.guard(|| drop(resolver));
         }
+        #[cfg(all(feature = "async", unix))]
+        self.doubts.take();
         self.guard(later::run);
         let left = (self.error_handler.take(), self.exit_hooks.take());
         self.guard(|| drop(left));

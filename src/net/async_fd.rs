@@ -1,6 +1,7 @@
 //! Readiness of any descriptor.
 
 use super::Direction;
+use super::doubt::Doubtful;
 use super::readiness::{Readiness, State};
 use crate::base::Features;
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 /// A descriptor of any kind on the loop, whose readiness can be awaited: a pipe, a terminal, the
@@ -67,14 +68,26 @@ impl<T: AsFd> AsFd for Shared<T> {
     }
 }
 
+impl<T> Doubtful for Shared<T> {
+    fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+}
+
 /// Part of the event's closure, and so dropped with the event.
 struct WithEvent<T>(Rc<Shared<T>>);
 
 impl<T> Drop for WithEvent<T> {
     fn drop(&mut self) {
         // Otherwise it goes because its owner does.
-        if self.0.base.inner().open().is_err() {
+        let base = self.0.base.inner();
+        if base.open().is_err() {
             self.0.readiness.gone();
+        } else if self.0.readiness.has(State::LISTED)
+            && let Ok(doubts) = base.doubts()
+        {
+            self.0.readiness.clear(State::LISTED);
+            doubts.forget();
         }
     }
 }
@@ -278,6 +291,9 @@ impl<T: AsFd + 'static> AsyncFd<T> {
             return Poll::Ready(Ok(()));
         }
         wait(cx.waker());
+        if direction == Direction::Read && readiness.has(State::DOUBTED) {
+            self.doubt();
+        }
         self.arm(direction)?;
         Poll::Pending
     }
@@ -291,6 +307,19 @@ impl<T: AsFd + 'static> AsyncFd<T> {
         }
     }
 
+    /// Has it looked at again; see `doubt.rs`.
+    fn doubt(&self) {
+        let readiness = &self.shared.readiness;
+        if readiness.has(State::LISTED) {
+            return;
+        }
+        let shared: Weak<Shared<T>> = Rc::downgrade(&self.shared);
+        let doubts = self.shared.base.inner().doubts();
+        if doubts.and_then(|doubts| doubts.add(shared)).is_ok() {
+            readiness.set(State::LISTED);
+        }
+    }
+
     #[inline]
     fn would_block(&self, direction: Direction) {
         self.shared.readiness.clear(direction.into());
@@ -300,10 +329,19 @@ impl<T: AsFd + 'static> AsyncFd<T> {
     #[inline]
     pub(super) fn used_up(&self, direction: Direction) {
         let level = matches!(self.watch, Watch::Level(..));
-        // TODO: reading at the edge.
+        let readiness = &self.shared.readiness;
         if level || direction == Direction::Write {
             self.would_block(direction);
+        } else if !readiness.has(State::ENDED) {
+            self.would_block(direction);
+            readiness.set(State::DOUBTED);
         }
+    }
+
+    /// A write has succeeded, so that no error of the socket is left to be heard of.
+    #[inline]
+    pub(super) fn trusted(&self) {
+        self.shared.readiness.clear(State::DOUBTED);
     }
 }
 

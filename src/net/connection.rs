@@ -39,6 +39,9 @@ impl Connection {
     /// A read or write of `wanted` bytes that moved fewer has shown that there is no more for now.
     #[inline]
     fn moved(&self, direction: Direction, count: usize, wanted: usize) {
+        if direction == Direction::Write && count > 0 {
+            self.0.trusted();
+        }
         if 0 < count && count < wanted {
             self.0.used_up(direction);
         }

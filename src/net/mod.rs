@@ -48,8 +48,11 @@
 
 mod accepting;
 mod async_fd;
+#[cfg(any(feature = "futures-io", feature = "tokio", feature = "hyper"))]
+mod compat;
 mod connect;
 mod connection;
+mod doubt;
 mod io;
 mod methods;
 mod readiness;
@@ -62,6 +65,7 @@ mod unix_stream;
 
 pub use accepting::Incoming;
 pub use async_fd::AsyncFd;
+pub(crate) use doubt::Doubts;
 pub(crate) use io::PollIo;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use tcp_listener::TcpListener;

@@ -16,9 +16,9 @@ bitflags::bitflags! {
         const ENDED = 4;
         /// The base is gone: nobody will tell.
         const GONE = 8;
-        /// What was read last may not have been all that there is to know of.
+        /// An error may have come with what was read last; see `doubt.rs`.
         const DOUBTED = 16;
-        /// It is on the list of those that may have to be looked at again.
+        /// It is on the list of those to be looked at again.
         const LISTED = 32;
     }
 }
@@ -132,14 +132,6 @@ impl Waiters {
             waiters: self,
             key: None,
         }
-    }
-
-    /// Whether there is somebody to be woken.
-    pub(super) fn any(&self) -> bool {
-        let slot = self.poller.take();
-        let any = slot.is_some() || self.futures.borrow().iter().any(|(_, w)| w.is_some());
-        self.poller.set(slot);
-        any
     }
 
     /// Wakes everybody; who still has to wait says so again.
