@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -54,6 +54,15 @@ fn wait<F: Future>(future: F) -> F::Output {
 
 fn panics(message: &'static str) {
     panic_any(message)
+}
+
+/// Tells when it is dropped.
+struct Sends(Sender<()>);
+
+impl Drop for Sends {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+    }
 }
 
 /// Notes on which threads it is dropped.
@@ -191,6 +200,24 @@ fn a_cancelled_task_drops_its_future_on_the_loops_thread() {
     task.cancel();
     assert!(wait(task).unwrap_err().is_cancelled());
     assert_eq!(*dropped.lock().unwrap(), [there.id()]);
+    there.stop().unwrap();
+}
+
+#[test]
+fn a_task_may_be_cancelled_by_dropping_its_handle() {
+    let _bounded = bounded();
+    let there = Loop::start();
+    let (dropped, heard) = channel();
+    let held = Sends(dropped);
+    let task = there.remote.spawn(move |_| async move {
+        let _held = held;
+        pending::<()>().await;
+    });
+    let task = task.cancel_on_drop();
+    let mut base = EventBase::new().unwrap();
+    let timed = base.timeout(Duration::from_millis(1), task);
+    assert!(base.block_on(timed).unwrap().is_err());
+    heard.recv().unwrap();
     there.stop().unwrap();
 }
 

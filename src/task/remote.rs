@@ -54,14 +54,21 @@ impl Remote {
             let handle = handle.clone();
             drop(handle.spawn(errand.run(handle.clone(), make)));
         });
-        RemoteTask(shared)
+        RemoteTask {
+            shared,
+            cancels: false,
+        }
     }
 }
 
 /// A task on a loop of another thread, by [`Remote::spawn`]: the future of its result.
 ///
-/// It goes on when this is dropped.
-pub struct RemoteTask<T>(Arc<Shared<T>>);
+/// It goes on when this is dropped, unless [`cancel_on_drop`](Self::cancel_on_drop) says
+/// otherwise. A panic reaches whoever awaits this, or else the loop's `run`.
+pub struct RemoteTask<T> {
+    shared: Arc<Shared<T>>,
+    cancels: bool,
+}
 
 struct Shared<T>(Mutex<State<T>>);
 
@@ -101,7 +108,7 @@ impl<T> RemoteTask<T> {
     /// [`JoinError::Cancelled`] then, unless it was done before.
     pub fn cancel(&self) {
         let task = {
-            let mut state = lock(&self.0.0);
+            let mut state = lock(&self.shared.0);
             state.cancelled = true;
             state.task.take()
         };
@@ -110,9 +117,16 @@ impl<T> RemoteTask<T> {
         }
     }
 
+    /// Has the task cancelled when this is dropped, as a timeout around it does.
+    #[must_use = "dropping it cancels the task"]
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancels = true;
+        self
+    }
+
     /// Whether the task is done, so that awaiting it returns at once.
     pub fn is_finished(&self) -> bool {
-        !matches!(lock(&self.0.0).phase, Phase::Running)
+        !matches!(lock(&self.shared.0).phase, Phase::Running)
     }
 }
 
@@ -123,7 +137,7 @@ impl<T> Future for RemoteTask<T> {
     /// After it has returned the result.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = cx.waker().clone();
-        let mut state = lock(&self.0.0);
+        let mut state = lock(&self.shared.0);
         if let Phase::Running = state.phase {
             let old = state.waiter.replace(waker);
             drop(state);
@@ -141,8 +155,11 @@ impl<T> Future for RemoteTask<T> {
 
 impl<T> Drop for RemoteTask<T> {
     fn drop(&mut self) {
+        if self.cancels {
+            self.cancel();
+        }
         let (phase, waiter) = {
-            let mut state = lock(&self.0.0);
+            let mut state = lock(&self.shared.0);
             let phase = std::mem::replace(&mut state.phase, Phase::Abandoned);
             (phase, state.waiter.take())
         };
