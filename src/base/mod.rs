@@ -212,6 +212,8 @@ impl EventBase {
     pub(crate) fn turn(&mut self, flags: c_int) -> Result<LoopEnd> {
         let inner = self.handle.inner();
         let raw = inner.raw();
+        // C forgets an interruption of a loop that has ended, too.
+        inner.take_interrupt();
         if inner.take_break() {
             // C forgets a break that was asked for before its loop began.
             return Ok(LoopEnd::Break);

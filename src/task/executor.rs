@@ -35,8 +35,8 @@ pub(crate) struct Executor {
     exhausted: Cell<bool>,
     /// Whether a run of the loop waits for the last task to finish.
     holding: Cell<bool>,
-    /// Whether a task is being polled.
-    running: Cell<bool>,
+    /// The task that is being polled, until it is done.
+    running: Cell<Option<usize>>,
 }
 
 /// What is ready; every waker has a share in it.
@@ -87,7 +87,7 @@ impl Executor {
             operations: Cell::new(OPERATIONS),
             exhausted: Cell::new(false),
             holding: Cell::new(false),
-            running: Cell::new(false),
+            running: Cell::new(None),
         })
     }
 
@@ -105,8 +105,16 @@ impl Executor {
         JoinHandle::new(shared, task)
     }
 
+    /// A task is about to be polled.
+    pub(super) fn begun(&self, key: usize) {
+        self.running.set(Some(key));
+    }
+
     /// A task is done, or dropped.
     pub(super) fn finished(&self, base: &Inner, key: usize) {
+        if self.running.get() == Some(key) {
+            self.running.set(None);
+        }
         let waker = self.tasks.borrow_mut().try_remove(key);
         drop(waker);
         if self.holding.get() && self.tasks.borrow().is_empty() {
@@ -132,7 +140,7 @@ impl Executor {
     /// Drops every task, while the base is still there; one that is being polled when that is over.
     pub(crate) fn close(&self, base: &Inner) {
         self.holding.set(false);
-        while self.len() > usize::from(self.running.get()) {
+        while self.len() > usize::from(self.running.get().is_some()) {
             // Woken, each one is in a queue, or another thread is about to put it there.
             let wakers: Vec<Waker> = self.tasks.borrow().iter().map(|(_, w)| w.clone()).collect();
             for waker in wakers {
@@ -148,6 +156,9 @@ impl Executor {
             }
         }
         self.queue.local.closed.set(true);
+        // Woken, the one that is left is dropped instead of waiting on.
+        let left: Vec<Waker> = self.tasks.borrow().iter().map(|(_, w)| w.clone()).collect();
+        left.into_iter().for_each(Waker::wake);
         self.queue.local.base.take();
         let alarm = self.queue.local.alarm.take();
         if let Some(alarm) = &alarm {
@@ -210,11 +221,10 @@ impl Queue {
             };
             executor.refill();
             base.count_callback();
-            executor.running.set(true);
             base.guard(|| {
                 runnable.run();
             });
-            executor.running.set(false);
+            executor.running.set(None);
             if executor.exhausted.get() || base.is_stopped_by_us() {
                 break;
             }

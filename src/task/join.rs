@@ -83,6 +83,12 @@ impl<T> Shared<T> {
         self.key.set(key);
     }
 
+    fn begin(&self) {
+        if let Some(executor) = self.base.inner().executor_if_any() {
+            executor.begun(self.key.get());
+        }
+    }
+
     fn finish(&self, end: Ended<T>) {
         if self.done.replace(true) {
             return;
@@ -142,7 +148,13 @@ pin_project! {
 
     impl<F: Future> PinnedDrop for Body<F> {
         fn drop(this: Pin<&mut Self>) {
-            this.shared.finish(Err(JoinError::Cancelled));
+            let mut this = this.project();
+            if !this.shared.done.get() {
+                let base = this.shared.base.inner();
+                // A panic that got out of here would end the process.
+                base.guard(|| this.future.set(None));
+                base.guard(|| this.shared.finish(Err(JoinError::Cancelled)));
+            }
         }
     }
 }
@@ -162,6 +174,7 @@ impl<F: Future> Future for Body<F> {
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
+        this.shared.begin();
         let end = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(value)) => Ok(value),

@@ -13,8 +13,9 @@ use std::task::{Context, Poll};
 /// A value of the loop's thread that may be kept, moved and dropped anywhere, and used on its own
 /// thread only: for crates that ask for `Send` although nothing leaves the thread.
 ///
-/// Dropped on another thread, the value is sent back to the loop and dropped there. When the base
-/// is gone by then, or has [no locks](crate::EventConfig::no_lock), it is leaked.
+/// Dropped on another thread, the value is sent back to the loop and dropped there, with the base
+/// at the latest. When the base is gone already, or has
+/// [no locks](crate::EventConfig::no_lock), it is leaked.
 ///
 /// ```
 /// use libevent2::EventBase;
@@ -171,23 +172,31 @@ impl<T> Drop for OnLoop<T> {
             unsafe { ManuallyDrop::drop(&mut self.value) };
         } else if let Some(remote) = &self.remote {
             // SAFETY: once, here; it is only moved.
-            let way_home = WayHome(ManuallyDrop::new(unsafe {
-                ManuallyDrop::take(&mut self.value)
-            }));
-            let _ = remote.post(move |_| way_home.arrive());
+            let value = unsafe { ManuallyDrop::take(&mut self.value) };
+            let way_home = WayHome {
+                value: ManuallyDrop::new(value),
+                thread: self.thread,
+            };
+            let _ = remote.post(move |_| drop(way_home));
         }
     }
 }
 
 /// A value on its way to its own thread: leaked unless it arrives.
-struct WayHome<T>(ManuallyDrop<T>);
+struct WayHome<T> {
+    value: ManuallyDrop<T>,
+    thread: u64,
+}
 
-// SAFETY: the value is only touched by `arrive`, which the loop calls, on the value's thread.
+// SAFETY: the value is touched on its own thread only, by `Drop`, which checks.
 unsafe impl<T> Send for WayHome<T> {}
 
-impl<T> WayHome<T> {
-    fn arrive(self) {
-        drop(ManuallyDrop::into_inner(self.0));
+impl<T> Drop for WayHome<T> {
+    fn drop(&mut self) {
+        if this_thread() == self.thread {
+            // SAFETY: once, on its own thread.
+            unsafe { ManuallyDrop::drop(&mut self.value) };
+        }
     }
 }
 

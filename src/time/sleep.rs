@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 /// A future that is done when its time has come, never before.
@@ -23,6 +23,31 @@ struct Armed {
     timer: Timer,
     waiter: Rc<Cell<Option<Waker>>>,
 }
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.waiter.take();
+    }
+}
+
+/// Part of the timer's closure, and so dropped with the timer: whoever waits hears of that too.
+struct Waits(Rc<Cell<Option<Waker>>>);
+
+impl Waits {
+    fn wake(&self) {
+        if let Some(waiter) = self.0.take() {
+            waiter.wake();
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+const GONE: &str = "a sleep is awaited on a base that is gone";
 
 impl LoopHandle {
     /// Waits for so long.
@@ -73,15 +98,11 @@ impl Sleep {
         let (base, deadline) = (&self.base, self.deadline);
         self.armed.get_or_insert_with(|| {
             let waiter = Rc::new(Cell::new(None::<Waker>));
-            let waits = Rc::clone(&waiter);
-            let timer = Timer::new(base, move |_| {
-                if let Some(waiter) = waits.take() {
-                    waiter.wake();
-                }
-            });
+            let waits = Waits(Rc::clone(&waiter));
+            let timer = Timer::new(base, move |_| waits.wake());
             let timer = timer.and_then(|timer| timer.set_at(deadline).map(|()| timer));
             Armed {
-                timer: timer.expect("a sleep is awaited on a base that is still there"),
+                timer: timer.expect(GONE),
                 waiter,
             }
         })
@@ -95,13 +116,16 @@ impl Future for Sleep {
     /// When the base is gone before the time has come.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if Instant::now() >= self.deadline {
+            // One that never has to wait is not to keep the loop to itself.
+            ready!(self.base.inner().spend(cx));
             if let Some(armed) = &self.armed {
                 armed.timer.cancel();
             }
             return Poll::Ready(());
         }
-        let waiter = &self.arm().waiter;
-        waiter.set(Some(cx.waker().clone()));
+        let armed = self.arm();
+        assert!(!armed.timer.is_closed(), "{GONE}");
+        armed.waiter.set(Some(cx.waker().clone()));
         Poll::Pending
     }
 }
