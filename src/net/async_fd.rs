@@ -27,16 +27,17 @@ use std::task::{Context, Poll, Waker, ready};
 /// ```
 /// use libevent2::EventBase;
 /// use libevent2::net::{AsyncFd, Direction};
-/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixDatagram;
 ///
-/// let (pipe, mut writer) = std::io::pipe().unwrap();
+/// let (here, there) = UnixDatagram::pair().unwrap();
+/// here.set_nonblocking(true).unwrap();
 /// let mut base = EventBase::new()?;
-/// # libevent2::util::set_nonblocking(&pipe)?;
-/// let pipe = AsyncFd::new(&base, pipe)?; // non-blocking
-/// writer.write_all(b"hello").unwrap();
+/// let here = AsyncFd::new(&base, here)?;
+/// there.send(b"hello").unwrap();
 ///
 /// let mut text = [0; 16];
-/// let n = base.block_on(pipe.io(Direction::Read, |mut pipe| pipe.read(&mut text)))?.unwrap();
+/// let received = here.io(Direction::Read, |socket| socket.recv(&mut text));
+/// let n = base.block_on(received)?.unwrap();
 /// assert_eq!(&text[..n], b"hello");
 /// # Ok::<(), libevent2::Error>(())
 /// ```

@@ -108,7 +108,3 @@ fn not_ip() -> std::io::Error {
         "not a socket of TCP or UDP",
     )
 }
-
-fn not_unix() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a Unix socket")
-}

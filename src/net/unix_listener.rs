@@ -1,11 +1,11 @@
 use super::accepting::{Accepting, Incoming};
-use super::{UnixStream, failed, not_unix};
+use super::{UnixStream, failed};
 use crate::LoopHandle;
 use crate::error::Result;
+use crate::listener::Address;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 /// A listening Unix socket, whose connections are awaited.
@@ -75,14 +75,14 @@ impl UnixListener {
     }
 
     /// Waits for a connection. Its socket is non-blocking and closed by `exec`; its address has no
-    /// name as a rule.
+    /// path as a rule.
     ///
     /// # Errors
     /// As [`TcpListener::accept`](super::TcpListener::accept).
-    pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+    pub async fn accept(&self) -> io::Result<(UnixStream, Address)> {
         let (socket, peer) = self.0.accept().await?;
-        let peer = peer.as_unix().ok_or_else(not_unix)?;
-        Ok((UnixStream::from_socket(self.handle(), socket)?, peer))
+        let stream = UnixStream::from_socket(self.handle(), socket)?;
+        Ok((stream, Address::from(&peer)))
     }
 
     /// The connections, one after the other; with the feature `futures-io` as a `Stream`.
@@ -94,9 +94,8 @@ impl UnixListener {
     ///
     /// # Errors
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let addr = self.0.fd().get_ref().local_addr()?;
-        addr.as_unix().ok_or_else(not_unix)
+    pub fn local_addr(&self) -> io::Result<Address> {
+        Ok(Address::from(&self.0.fd().get_ref().local_addr()?))
     }
 }
 

@@ -1,10 +1,10 @@
 use super::connection::Connection;
-use super::{connect, failed, methods, not_unix};
+use super::{connect, failed, methods};
 use crate::LoopHandle;
 use crate::error::Result;
+use crate::listener::Address;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
-use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 /// A connection over a Unix socket, whose reads and writes are awaited.
@@ -66,15 +66,15 @@ impl UnixStream {
     ///
     /// # Errors
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.socket().local_addr()?.as_unix().ok_or_else(not_unix)
+    pub fn local_addr(&self) -> io::Result<Address> {
+        Ok(Address::from(&self.0.socket().local_addr()?))
     }
 
     /// The address of the other end.
     ///
     /// # Errors
     /// The system's: [`NotConnected`](io::ErrorKind::NotConnected) when it has gone.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.socket().peer_addr()?.as_unix().ok_or_else(not_unix)
+    pub fn peer_addr(&self) -> io::Result<Address> {
+        Ok(Address::from(&self.0.socket().peer_addr()?))
     }
 }
