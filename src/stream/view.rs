@@ -231,6 +231,11 @@ impl BufferEventRef {
         if self.is(State::PAUSED) && !self.is(State::DIRECT) {
             self.resume_in_c();
         }
+        let reads = direction & self.enabled.get() & Direction::READ;
+        if self.form == Form::Pair && !reads.is_empty() {
+            // C does not look whether the other one has something that there is room for now.
+            self.enable(reads)?;
+        }
         self.look_again(direction, FlushMode::Normal);
         Ok(())
     }

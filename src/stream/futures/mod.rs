@@ -6,6 +6,7 @@
 mod connect;
 mod course;
 mod error;
+#[cfg(any(feature = "futures-io", feature = "tokio", feature = "hyper"))]
 mod poll;
 mod read;
 mod wait;

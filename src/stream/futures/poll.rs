@@ -2,10 +2,11 @@
 
 use super::super::{Direction, Input};
 use super::AsyncStream;
+use super::wait::Step;
 use crate::net::PollIo;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 impl PollIo for AsyncStream {
     fn poll_read(
@@ -39,6 +40,40 @@ impl PollIo for AsyncStream {
 
     fn poll_close(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll(cx, Direction::WRITE, || self.step_shutdown())
+    }
+}
+
+impl AsyncStream {
+    /// Asks `step` once, for a trait that polls.
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        step: impl FnOnce() -> Step<T>,
+    ) -> Poll<io::Result<T>> {
+        ready!(self.stream.handle().inner().spend(cx));
+        match step() {
+            Step::Done(result) => Poll::Ready(result),
+            Step::More(_) => {
+                let waiters = self.waiters(direction);
+                let before = waiters.polled.replace(Some(cx.waker().clone()));
+                drop(before);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Writes as much as there is room for. Returns how much.
+    fn step_write_some(&self, slices: &[IoSlice<'_>]) -> Step<usize> {
+        self.step_write(|room| {
+            let mut left = room;
+            for slice in slices {
+                let count = slice.len().min(left);
+                self.stream.write(&slice[..count])?;
+                left -= count;
+            }
+            Ok(room - left)
+        })
     }
 }
 

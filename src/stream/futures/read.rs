@@ -32,46 +32,42 @@ impl AsyncStream {
         .await
     }
 
-    /// Waits until more has come than is in the [`input`](Self::input) now. Returns how much more,
-    /// 0 at the end of the stream.
+    /// Waits until there are at least `count` bytes in the [`input`](Self::input). Returns how many
+    /// there are: fewer only at the end of the stream.
     ///
     /// ```
     /// # use libevent2::{BufferEvent, EventBase, stream::{AsyncStream, Callbacks}};
     /// use std::io;
     ///
-    /// /// A message whose first byte is its length.
-    /// async fn message(stream: &AsyncStream) -> io::Result<Vec<u8>> {
+    /// /// What comes before an empty line, which may not be long.
+    /// async fn head(stream: &AsyncStream) -> io::Result<Vec<u8>> {
     ///     loop {
-    ///         let mut length = [0];
     ///         let input = stream.input();
-    ///         if input.copy_to(&mut length) == 1 && input.len() > length[0].into() {
-    ///             input.drain(1);
-    ///             return stream.read_exact(length[0].into()).await;
+    ///         let length = input.len();
+    ///         if let Some(end) = input.find(b"\r\n\r\n", ..) {
+    ///             return stream.read_exact(end + 4).await;
     ///         }
-    ///         if stream.fill().await? == 0 {
-    ///             return Err(io::ErrorKind::UnexpectedEof.into());
+    ///         if length > 8000 || stream.fill(length + 1).await? == length {
+    ///             return Err(io::ErrorKind::InvalidData.into());
     ///         }
     ///     }
     /// }
     /// # let mut base = EventBase::new()?;
     /// # let (near, far) = BufferEvent::pair(&base, Callbacks::new(), Callbacks::new())?;
-    /// # far.write(b"\x05hello")?;
+    /// # far.write(b"GET /\r\nA: b\r\n\r\nrest")?;
     /// # let near = AsyncStream::new(near)?;
-    /// # assert_eq!(base.block_on(message(&near))?.unwrap(), b"hello");
+    /// # assert_eq!(base.block_on(head(&near))?.unwrap(), b"GET /\r\nA: b\r\n\r\n");
     /// # Ok::<(), libevent2::Error>(())
     /// ```
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub async fn fill(&self) -> io::Result<usize> {
-        let mut before = self.input().len();
+    pub async fn fill(&self, count: usize) -> io::Result<usize> {
         self.wait(Direction::READ, || {
-            let now = self.input().len();
-            // Somebody else may take some.
-            before = before.min(now);
-            match now - before {
-                0 => self.no_more(now + 1, || Ok(0)),
-                count => Step::Done(Ok(count)),
+            let there = self.input().len();
+            match there < count {
+                true => self.no_more(count, || Ok(there)),
+                false => Step::Done(Ok(there)),
             }
         })
         .await

@@ -6,7 +6,7 @@ use super::AsyncStream;
 use super::waiters::{Place, Waiters};
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
 /// How far an operation has come.
 pub(super) enum Step<T> {
@@ -22,7 +22,7 @@ impl<T> From<io::Result<T>> for Step<T> {
 }
 
 impl AsyncStream {
-    fn waiters(&self, direction: Direction) -> &Waiters {
+    pub(super) fn waiters(&self, direction: Direction) -> &Waiters {
         match direction {
             Direction::READ => &self.course.readers,
             _ => &self.course.writers,
@@ -53,23 +53,6 @@ impl AsyncStream {
             }
         })
         .await
-    }
-
-    /// Asks `step` once, for a trait that polls.
-    pub(super) fn poll<T>(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
-        step: impl FnOnce() -> Step<T>,
-    ) -> Poll<io::Result<T>> {
-        ready!(self.stream.handle().inner().spend(cx));
-        match step() {
-            Step::Done(result) => Poll::Ready(result),
-            Step::More(_) => {
-                self.waiters(direction).poll(cx);
-                Poll::Pending
-            }
-        }
     }
 
     /// Why that direction does not go on. What a timeout has disabled goes on when it is asked for.

@@ -9,7 +9,7 @@ pub(super) struct Waiters {
     /// Futures that wait. Each takes itself out when it is dropped.
     futures: RefCell<Slab<Waiting>>,
     /// Who has asked by `poll_…` and got nothing: the last one, as those traits have it.
-    polled: Cell<Option<Waker>>,
+    pub(super) polled: Cell<Option<Waker>>,
 }
 
 struct Waiting {
@@ -32,11 +32,6 @@ impl Waiters {
         if let Some(waker) = self.polled.take() {
             waker.wake();
         }
-    }
-
-    pub(super) fn poll(&self, cx: &Context<'_>) {
-        let before = self.polled.replace(Some(cx.waker().clone()));
-        drop(before);
     }
 
     /// The longest input that somebody waits for.

@@ -4,7 +4,7 @@ use super::super::node::{Form, State};
 use super::super::{BufferEventRef, Direction, Output, StreamError};
 use super::AsyncStream;
 use super::wait::Step;
-use std::io::{self, IoSlice};
+use std::io;
 
 impl AsyncStream {
     /// What was written and not sent yet, to be added to without a copy, or from a file: wait until
@@ -40,7 +40,7 @@ impl AsyncStream {
     ///
     /// /// Sends back what it gets, without a copy.
     /// async fn echo(stream: &AsyncStream) -> io::Result<()> {
-    ///     while stream.fill().await? > 0 {
+    ///     while stream.fill(1).await? > 0 {
     ///         stream.writable().await?;
     ///         stream.output().append_from(&stream.input())?;
     ///     }
@@ -92,7 +92,7 @@ impl AsyncStream {
         if self.ending.get() {
             return Step::Done(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if self.stream.is_abandoned() {
+        if is_abandoned(&self.stream) {
             return Step::Done(Err(self.nobody_reads()));
         }
         match self.limits.output.saturating_sub(unsent(&self.stream)) {
@@ -101,24 +101,11 @@ impl AsyncStream {
         }
     }
 
-    /// Writes as much as there is room for. Returns how much.
-    pub(super) fn step_write_some(&self, slices: &[IoSlice<'_>]) -> Step<usize> {
-        self.step_write(|room| {
-            let mut left = room;
-            for slice in slices {
-                let count = slice.len().min(left);
-                self.stream.write(&slice[..count])?;
-                left -= count;
-            }
-            Ok(room - left)
-        })
-    }
-
     pub(super) fn step_flush(&self) -> Step<()> {
         match self.failure(Direction::WRITE) {
             Some(error) => Step::Done(Err(error)),
             None if unsent(&self.stream) == 0 => Step::Done(Ok(())),
-            None if self.stream.is_abandoned() => Step::Done(Err(self.nobody_reads())),
+            None if is_abandoned(&self.stream) => Step::Done(Err(self.nobody_reads())),
             None => Step::More(0),
         }
     }
@@ -151,4 +138,9 @@ fn unsent(stream: &BufferEventRef) -> usize {
         _ => 0,
     };
     stream.output().len().saturating_add(below)
+}
+
+/// Whether there is nobody left whom what is written could reach.
+fn is_abandoned(stream: &BufferEventRef) -> bool {
+    stream.is_abandoned() || stream.below().is_some_and(|below| is_abandoned(&below))
 }
