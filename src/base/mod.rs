@@ -180,7 +180,8 @@ impl EventBase {
         self.finish(end)
     }
 
-    /// Waits until at least one event is active, runs what is active, and returns.
+    /// Waits until at least one event is active, runs what is active, and returns. Without events
+    /// it waits if there are tasks, which another thread may wake.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -189,7 +190,11 @@ impl EventBase {
     /// With the payload of the first callback that panicked.
     #[doc(alias = "EVLOOP_ONCE")]
     pub fn run_once(&mut self) -> Result<LoopEnd> {
-        let end = self.turn(ffi::EVLOOP_ONCE as c_int);
+        let flags = match self.handle.inner().tasks() {
+            0 => ffi::EVLOOP_ONCE,
+            _ => ffi::EVLOOP_ONCE | ffi::EVLOOP_NO_EXIT_ON_EMPTY,
+        };
+        let end = self.turn(flags as c_int);
         self.surface(end)
     }
 
