@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -40,7 +41,7 @@ fn find(name: &str) -> Option<PathBuf> {
 /// A program that runs until this is dropped. What it prints is read all the time.
 pub struct Program {
     child: Child,
-    lines: Receiver<String>,
+    lines: Mutex<Receiver<String>>,
     /// The signal that ends it with all its children.
     end: &'static str,
 }
@@ -57,7 +58,11 @@ impl Program {
         let (sender, lines) = channel();
         forward(child.stdout.take().expect("a pipe"), sender.clone());
         forward(child.stderr.take().expect("a pipe"), sender);
-        Program { child, lines, end }
+        Program {
+            child,
+            lines: Mutex::new(lines),
+            end,
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -66,9 +71,10 @@ impl Program {
 
     /// The next line that has `text`, from either output.
     pub fn line_with(&self, text: &str) -> String {
+        let lines = self.lines.lock().expect("no panic before");
         let mut last = VecDeque::new();
         loop {
-            match self.lines.recv_timeout(Duration::from_secs(30)) {
+            match lines.recv_timeout(Duration::from_secs(30)) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => last.push_back(line),
                 Err(error) => panic!("no {text:?} ({error}) after {last:#?}"),

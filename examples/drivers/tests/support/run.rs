@@ -1,10 +1,10 @@
 //! How long a test may take, and where it runs.
 
-use libevent2::EventBase;
+use libevent2::{EventBase, LoopHandle};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -48,6 +48,15 @@ pub fn example(name: &str) -> Command {
     let path: PathBuf = profile.join("examples").join(name);
     assert!(path.exists(), "{} is not built", path.display());
     Command::new(path)
+}
+
+/// What a program prints, while the loop goes on.
+pub async fn output(handle: &LoopHandle, mut command: Command) -> String {
+    let shown = format!("{command:?}");
+    let run = handle.spawn_blocking(move || command.stdin(Stdio::null()).output());
+    let output = run.await.expect("it ran").expect("it could be run");
+    assert!(output.status.success(), "{shown}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
