@@ -1,6 +1,6 @@
 //! Again and again.
 
-use super::Sleep;
+use super::sleep::{Sleep, from_now};
 use crate::LoopHandle;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -66,7 +66,7 @@ impl Interval {
 
     /// Has the next tick come one period from now.
     pub fn reset(&mut self) {
-        self.sleep.reset(Instant::now() + self.period);
+        self.sleep.reset(from_now(self.period));
     }
 }
 

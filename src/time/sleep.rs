@@ -62,11 +62,7 @@ impl LoopHandle {
     /// # Ok::<(), libevent2::Error>(())
     /// ```
     pub fn sleep(&self, delay: Duration) -> Sleep {
-        // What is beyond the clock is as good as never.
-        const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-        let now = Instant::now();
-        let deadline = now.checked_add(delay).unwrap_or_else(|| now + LONG);
-        self.sleep_until(deadline)
+        self.sleep_until(from_now(delay))
     }
 
     /// Waits for a point in time.
@@ -77,6 +73,13 @@ impl LoopHandle {
             armed: None,
         }
     }
+}
+
+/// What is beyond the clock is as good as never.
+pub(super) fn from_now(delay: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(delay).unwrap_or_else(|| now + LONG)
 }
 
 impl Sleep {
