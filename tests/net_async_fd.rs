@@ -26,7 +26,6 @@ fn pair() -> (UnixStream, UnixStream) {
 fn nonblocking(pipe: PipeReader) -> PipeReader {
     let stream = socket2::SockRef::from(&pipe);
     stream.set_nonblocking(true).unwrap();
-    drop(stream);
     pipe
 }
 

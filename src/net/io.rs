@@ -8,9 +8,14 @@ use std::task::{Context, Poll};
 /// that polled last is woken.
 ///
 /// Public in a private module: it is seen in bounds and cannot be named outside.
+#[cfg_attr(
+    not(any(feature = "futures-io", feature = "tokio", feature = "hyper")),
+    allow(dead_code, reason = "it is for the traits of others")
+)]
 pub trait PollIo {
-    /// Reads into the front of `buf`, and says how many bytes of it are initialised by that; 0 is
-    /// the end, unless `buf` is empty.
+    /// Reads into the front of `buf`, and says how many bytes of it are initialised by that, which
+    /// are not more than it has; 0 is the end, unless `buf` is empty. No uninitialised byte is put
+    /// into it.
     fn poll_read(
         &self,
         cx: &mut Context<'_>,
