@@ -155,11 +155,11 @@ impl AsyncStream {
         if let Some(error) = self.failure(Direction::READ) {
             return Step::Done(Err(error));
         }
-        // A full input does not grow by itself.
-        let limit = self.limit.get();
-        Step::More(match self.input().len() < limit {
+        // An input that is full gets as much room again, and not a byte at a time.
+        let length = self.input().len();
+        Step::More(match length < self.limit.get() {
             true => want,
-            false => want.max(limit.saturating_mul(2)),
+            false => want.max(length.saturating_mul(2)),
         })
     }
 
