@@ -119,3 +119,26 @@ fn a_busy_task_does_not_keep_a_timer_from_running() {
     let end: Result<(), _> = base.block_on(busy).unwrap();
     assert!(end.unwrap_err().is_cancelled());
 }
+
+#[test]
+fn a_base_of_cs_hears_of_other_threads_as_soon_as_it_may() {
+    let _bounded = bounded();
+    // libevent's locks are switched on before the first base is made.
+    drop(EventBase::new().unwrap());
+    // SAFETY: a new base, which is nobody else's.
+    let mut base = unsafe { EventBase::from_ptr(libevent2::ffi::event_base_new()) };
+    let done = count();
+    let (handle, counted) = (base.handle().clone(), done.clone());
+    base.spawn(async move {
+        handle
+            .spawn_blocking(|| std::thread::sleep(SHORT))
+            .await
+            .unwrap();
+        counted.bump();
+    })
+    .detach();
+    // SAFETY: threads were switched on before it was made.
+    unsafe { base.assume_locks() };
+    base.run().unwrap();
+    assert_eq!(done.get(), 1);
+}

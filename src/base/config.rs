@@ -117,7 +117,9 @@ impl EventConfig {
     }
 
     /// Leaves out the base's locks: a little faster, but no [`Remote`](crate::Remote), and no C
-    /// library may use the base from another thread.
+    /// library may use the base from another thread. A task that another thread wakes (by
+    /// `spawn_blocking`, or a channel) goes on when the loop has something else for its tasks to
+    /// do, and not before.
     #[doc(alias = "EVENT_BASE_FLAG_NOLOCK")]
     pub fn no_lock(mut self) -> Self {
         self.threading = Threading::NoLock;

@@ -146,6 +146,10 @@ impl Inner {
 
     pub(super) fn assume_locks(&self) {
         self.locked.set(true);
+        #[cfg(feature = "async")]
+        if let Some(executor) = self.executor.get() {
+            executor.heed_threads(&self.handle());
+        }
     }
 
     // --- objects ---------------------------------------------------------------------------

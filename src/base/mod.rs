@@ -91,7 +91,8 @@ impl EventBase {
         EventBase::own(raw, false)
     }
 
-    /// Allows [`remote`](LoopHandle::remote) on a base that C made.
+    /// Allows [`remote`](LoopHandle::remote) on a base that C made, and has other threads wake its
+    /// tasks.
     ///
     /// # Safety
     /// libevent's threading was switched on (`evthread_use_pthreads`) before the base was made,

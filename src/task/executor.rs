@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -44,7 +44,8 @@ struct Queue {
     local: OnLoop<Local>,
     /// Woken by other threads.
     foreign: Mutex<Vec<Runnable>>,
-    remote: Option<Remote>,
+    /// Unset for a base without locks.
+    remote: OnceLock<Remote>,
 }
 
 /// The part for the loop's own thread.
@@ -72,7 +73,7 @@ impl Executor {
         let queue = Arc::new(Queue {
             local: OnLoop::new(base, local),
             foreign: Mutex::default(),
-            remote: base.remote().ok(),
+            remote: OnceLock::new(),
         });
         let ringing = Arc::downgrade(&queue);
         let alarm = Alarm::new(base, move || {
@@ -81,14 +82,24 @@ impl Executor {
             }
         })?;
         queue.local.alarm.replace(Some(alarm));
-        Ok(Executor {
+        let executor = Executor {
             queue,
             tasks: RefCell::default(),
             operations: Cell::new(OPERATIONS),
             exhausted: Cell::new(false),
             holding: Cell::new(false),
             running: Cell::new(None),
-        })
+        };
+        executor.heed_threads(base);
+        Ok(executor)
+    }
+
+    /// Has other threads tell the loop what they woke, if it has locks.
+    pub(crate) fn heed_threads(&self, base: &LoopHandle) {
+        if let Ok(remote) = base.remote() {
+            let _ = self.queue.remote.set(remote);
+            self.queue.take_foreign();
+        }
     }
 
     pub(super) fn spawn<F: Future + 'static>(
@@ -181,7 +192,7 @@ impl Queue {
         foreign.push(runnable);
         let first = foreign.len() == 1;
         drop(foreign);
-        if first && let Some(remote) = &self.remote {
+        if first && let Some(remote) = self.remote.get() {
             // An error means that the base is gone, with all tasks but this one's husk.
             let _ = remote.post(|base| {
                 if let Some(executor) = base.inner().executor_if_any() {
@@ -207,7 +218,7 @@ impl Queue {
             return;
         };
         // A base without locks is not told of what other threads woke.
-        if self.remote.is_none() {
+        if self.remote.get().is_none() {
             self.take_foreign();
         }
         for _ in 0..POLLS {
