@@ -4,7 +4,7 @@
 mod async_common;
 mod common;
 
-use async_common::{run, tcp_from_outside, turn};
+use async_common::{polled, run, tcp_from_outside, turn};
 use common::bounded;
 use libc::{c_int, c_long, c_void, epoll_event, size_t, ssize_t};
 use libevent2::net::TcpStream;
@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::rc::Rc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 thread_local! {
     static EPOLL_CTL: Cell<usize> = const { Cell::new(0) };
@@ -124,4 +124,24 @@ fn a_stream_that_waits_after_a_read_looks_once_more_and_not_again() {
         });
         assert_eq!(made.await, [0, 2, 0]);
     });
+}
+
+#[test]
+fn a_loop_does_not_wait_for_a_stream_that_is_gone() {
+    let _bounded = bounded();
+    let mut base = libevent2::EventBase::new().unwrap();
+    let handle = base.handle().clone();
+    let reads = async {
+        let (stream, mut outside) = tcp_from_outside(&handle).await;
+        outside.write_all(b"words").unwrap();
+        let mut buf = [0; 64];
+        assert_eq!(stream.read(&mut buf).await.unwrap(), 5);
+        // It is in doubt when it goes.
+        assert!(polled(2, stream.read(&mut buf)).await.is_none());
+    };
+    base.block_on(reads).unwrap();
+    let began = Instant::now();
+    base.run().unwrap();
+    assert!(began.elapsed() < Duration::from_millis(40));
+    assert_eq!(base.stats().live_total(), 0);
 }

@@ -47,6 +47,12 @@ impl Alarm {
         self.event.trigger_after(delay);
     }
 
+    /// Takes back [`after`](Self::after).
+    #[cfg(all(feature = "async", unix))]
+    pub(crate) fn stop(&self) {
+        self.event.stop();
+    }
+
     /// Never calls again.
     pub(crate) fn free(&self) {
         self.event.free();

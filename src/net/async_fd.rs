@@ -315,8 +315,9 @@ impl<T: AsFd + 'static> AsyncFd<T> {
             return;
         }
         let shared: Weak<Shared<T>> = Rc::downgrade(&self.shared);
-        let doubts = self.shared.base.inner().doubts();
-        if doubts.and_then(|doubts| doubts.add(shared)).is_ok() {
+        // An error means that the base is gone, of which the stream hears anyway.
+        if let Ok(doubts) = self.shared.base.inner().doubts() {
+            doubts.add(shared);
             readiness.set(State::LISTED);
         }
     }

@@ -11,8 +11,9 @@
 
 use super::Direction;
 use super::readiness::{Readiness, State};
+use crate::LoopHandle;
 use crate::error::Result;
-use crate::{LoopHandle, Timer};
+use crate::event::Alarm;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) trait Doubtful {
 /// The doubts of one base.
 pub(crate) struct Doubts {
     list: Rc<List>,
-    timer: Timer,
+    alarm: Alarm,
 }
 
 #[derive(Default)]
@@ -42,28 +43,27 @@ impl Doubts {
     pub(crate) fn new(base: &LoopHandle) -> Result<Self> {
         let list = Rc::<List>::default();
         let due = Rc::clone(&list);
-        let timer = Timer::new(base, move |_| due.look_again())?;
-        Ok(Doubts { list, timer })
+        let alarm = Alarm::new(base, move || due.look_again())?;
+        Ok(Doubts { list, alarm })
     }
 
     /// Somebody waits for one that is in doubt.
-    pub(super) fn add(&self, socket: Weak<dyn Doubtful>) -> Result<()> {
+    pub(super) fn add(&self, socket: Weak<dyn Doubtful>) {
         if self.list.count.get() == 0 {
-            self.timer.set(MOMENT)?;
+            self.alarm.after(MOMENT);
         }
         self.list.count.set(self.list.count.get() + 1);
         self.list.sockets.borrow_mut().push(socket);
-        Ok(())
     }
 
-    /// One of the list is no more. The last one takes the timer with it, which a run of the loop
+    /// One of the list is no more. The last one takes the alarm with it, which a run of the loop
     /// would wait for.
     pub(super) fn forget(&self) {
         let left = self.list.count.get().saturating_sub(1);
         self.list.count.set(left);
         if left == 0 {
             self.list.sockets.take();
-            self.timer.cancel();
+            self.alarm.stop();
         }
     }
 }
