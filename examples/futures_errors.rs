@@ -10,7 +10,7 @@ use std::process::{ExitCode, exit};
 use std::time::Duration;
 
 const HELP: &str = "\
-Usage: futures_errors
+Usage: futures_errors [--help]
 
 Has futures fail in several ways, and shows who catches what.
 ";

@@ -63,8 +63,9 @@ async fn talk(handle: &LoopHandle, server: SocketAddr) -> io::Result<()> {
     for text in ["héllo", "world"] {
         message::write(&socket, number, text).await?;
         let answer = message::read(&socket).await?;
-        number = answer.ok_or(io::ErrorKind::UnexpectedEof)?.number;
-        println!("{number}");
+        let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
+        println!("{} {:?}", answer.number, answer.text);
+        number = answer.number;
     }
     Ok(())
 }

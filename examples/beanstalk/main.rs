@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example beanstalk put one two`, then `cargo run --example beanstalk work`.
 
+#[allow(dead_code, reason = "it can do more than this program needs")]
 mod client;
 
 use client::{Client, Error, Reply};

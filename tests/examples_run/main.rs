@@ -10,6 +10,8 @@ mod common;
 #[path = "../dns_common/mod.rs"]
 mod dns_common;
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod chat;
 mod delay;
 mod dns_example;
@@ -19,6 +21,8 @@ mod download;
 mod program;
 mod proxy;
 mod proxy_tls;
+#[cfg(all(feature = "async", feature = "http"))]
+mod reactor;
 mod resolve_many;
 mod servers;
 mod tail;
@@ -32,16 +36,30 @@ use common::bounded;
 use program::Program;
 
 const ALL: &[&str] = &[
+    #[cfg(feature = "async")]
+    "async_echo",
+    #[cfg(feature = "async")]
+    "beanstalk",
     "chat",
     "delay_load",
     "delay_server",
     "dns_lookup",
     "dns_server",
     "echo_server",
+    #[cfg(feature = "async")]
+    "futures_errors",
     "hello_world",
+    #[cfg(feature = "async")]
+    "line_driver",
     "rate_limited_download",
+    #[cfg(all(feature = "async", feature = "http"))]
+    "reactor_download",
     "resolve_many",
     "simple_proxy",
+    #[cfg(feature = "async")]
+    "straight_client",
+    #[cfg(feature = "async")]
+    "straight_server",
     "tail_files",
     #[cfg(feature = "websocket")]
     "websocket_chat",
