@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{Read, stdin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncBufRead, AsyncWrite, BufStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -24,8 +24,9 @@ async fn deliver(handle: &LoopHandle, args: &[String], mail: Vec<u8>) -> Result<
     let envelope = Envelope::new(Some(from.parse()?), vec![to.parse()?])?;
     let mail = SendableEmail::new(envelope, mail);
 
+    // The crate writes a mail in small pieces, and asks for whole lines.
     let stream = TcpStream::connect_host(handle, host, port.parse()?).await?;
-    let smtp = SmtpTransport::new(SmtpClient::new(), BufReader::new(stream)).await?;
+    let smtp = SmtpTransport::new(SmtpClient::new(), BufStream::new(stream)).await?;
     let [ca] = ca else {
         return send(smtp, mail).await;
     };
@@ -42,7 +43,7 @@ async fn deliver(handle: &LoopHandle, args: &[String], mail: Vec<u8>) -> Result<
     // The server has greeted already.
     let client = SmtpClient::new().without_greeting();
     send(
-        SmtpTransport::new(client, BufReader::new(stream)).await?,
+        SmtpTransport::new(client, BufStream::new(stream)).await?,
         mail,
     )
     .await

@@ -4,7 +4,9 @@
 //!     websocket_client ws://127.0.0.1:8080/ hello "how are you"
 
 use async_tungstenite::client_async;
-use async_tungstenite::tungstenite::{Message, http::Uri};
+use async_tungstenite::tungstenite::http::Uri;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use futures_util::StreamExt;
 use libevent2::net::TcpStream;
 use libevent2::{EventBase, LoopHandle};
@@ -27,13 +29,21 @@ async fn talk(handle: &LoopHandle, url: &str, words: &[String]) -> Result<(), Bo
         }
         Ok::<_, async_tungstenite::tungstenite::Error>(speak)
     });
-    for _ in words {
-        match hear.next().await {
-            Some(message) => println!("{}", message?),
-            None => return Err("the server has gone".into()),
+    let mut answers = 0;
+    while answers < words.len() {
+        match hear.next().await.ok_or("the server has gone")?? {
+            Message::Text(text) => println!("{text}"),
+            Message::Binary(bytes) => println!("{} bytes", bytes.len()),
+            // Such as a ping, which the crate answers by itself.
+            _ => continue,
         }
+        answers += 1;
     }
-    spoken.await??.close(None).await?;
+    let goodbye = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "thank you".into(),
+    };
+    spoken.await??.close(Some(goodbye)).await?;
     while let Some(message) = hear.next().await {
         if let Message::Close(Some(end)) = message? {
             println!("closed: {}", end.code);
