@@ -199,6 +199,31 @@ fn what_was_given_comes_back_and_the_loop_is_done_with_it() {
 }
 
 #[test]
+fn a_descriptor_may_be_watched_twice() {
+    let _bounded = bounded();
+    for base in bases() {
+        run_on(base, async |handle| {
+            let (here, mut there) = pair();
+            let here = Rc::new(here);
+            let first = AsyncFd::new(&handle, Rc::clone(&here)).unwrap();
+            there.write_all(b"ab").unwrap();
+            first.readable().await.unwrap();
+            // The second one comes too late for the news.
+            let second = AsyncFd::new(&handle, Rc::clone(&here)).unwrap();
+            let read = |stream: &Rc<UnixStream>| (&**stream).read(&mut [0; 1]);
+            assert_eq!(second.io(Direction::Read, read).await.unwrap(), 1);
+            drop(first);
+            assert_eq!(second.io(Direction::Read, read).await.unwrap(), 1);
+            let reading = handle.spawn(async move { second.io(Direction::Read, read).await });
+            turn().await;
+            assert!(!reading.is_finished());
+            there.write_all(b"c").unwrap();
+            assert_eq!(reading.await.unwrap().unwrap(), 1);
+        });
+    }
+}
+
+#[test]
 fn a_descriptor_that_cannot_be_watched_is_refused() {
     let _bounded = bounded();
     let base = EventBase::new().unwrap();

@@ -49,8 +49,16 @@ fn a_connected_socket_hears_its_peer_only() {
         let mut buf = [0; 16];
         let n = here.recv(&mut buf).await.unwrap();
         assert_eq!(&buf[..n], b"mail");
+        assert_eq!(
+            here.try_recv(&mut buf).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         here.send(b"thanks").await.unwrap();
         assert_eq!(there.recv(&mut buf).await.unwrap(), 6);
+        here.writable().await.unwrap();
+        assert_eq!(here.try_send(b"bye").unwrap(), 3);
+        there.readable().await.unwrap();
+        assert_eq!(there.try_recv_from(&mut buf).unwrap(), (3, to));
     });
 }
 

@@ -210,6 +210,12 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether an event watches `fd`: a further one makes the back end tell nothing again.
+    #[cfg(all(feature = "async", unix))]
+    pub(crate) fn is_watched(&self, fd: ffi::evutil_socket_t) -> bool {
+        self.fd_modes.borrow().contains_key(&fd)
+    }
+
     pub(crate) fn unwatch_fd(&self, fd: ffi::evutil_socket_t, edge: bool) {
         let mut modes = self.fd_modes.borrow_mut();
         if let Some(mode) = modes.get_mut(&fd) {

@@ -106,6 +106,10 @@ impl<T: AsFd + 'static> AsyncFd<T> {
             base: base.clone(),
             source,
         });
+        if base.inner().is_watched(shared.as_fd().as_raw_fd()) {
+            // The edge that tells how it stands was another event's: it has to be tried.
+            shared.readiness.set(State::READ | State::WRITE);
+        }
         let make = |builder: EventBuilder| {
             let with_event = WithEvent(Rc::clone(&shared));
             builder.build(base, Rc::clone(&shared), move |_, ready| {

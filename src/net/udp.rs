@@ -120,6 +120,24 @@ impl UdpSocket {
         self.0.io(Direction::Read, peek).await
     }
 
+    /// As [`send`](Self::send), without waiting.
+    ///
+    /// # Errors
+    /// As there, and [`WouldBlock`](io::ErrorKind::WouldBlock).
+    pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        let send = |socket: &std::net::UdpSocket| socket.send(datagram);
+        self.0.try_io(Direction::Write, send)
+    }
+
+    /// As [`recv`](Self::recv), without waiting.
+    ///
+    /// # Errors
+    /// As there, and [`WouldBlock`](io::ErrorKind::WouldBlock).
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let recv = |socket: &std::net::UdpSocket| socket.recv(buf);
+        self.0.try_io(Direction::Read, recv)
+    }
+
     /// As [`send_to`](Self::send_to), without waiting.
     ///
     /// # Errors
