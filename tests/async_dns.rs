@@ -1,4 +1,5 @@
 //! Lookups that are awaited.
+#![cfg(all(feature = "async", unix))]
 
 mod async_stream_common;
 mod common;

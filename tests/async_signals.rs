@@ -1,4 +1,5 @@
 //! Signals that are awaited.
+#![cfg(all(feature = "async", unix))]
 
 mod common;
 mod kinds;

@@ -1,4 +1,5 @@
 //! Bufferevents that are awaited: what comes and goes over every kind of stream.
+#![cfg(all(feature = "async", unix))]
 
 mod async_stream_common;
 mod common;

@@ -1,4 +1,5 @@
 //! How an awaited stream ends: errors, timeouts, half of a connection, and the way back to callbacks.
+#![cfg(all(feature = "async", unix))]
 
 mod async_stream_common;
 mod common;

@@ -1,4 +1,5 @@
 //! Callbacks and futures in one program, on one loop: each starts the other and waits for it.
+#![cfg(all(feature = "async", unix))]
 
 mod common;
 
@@ -59,21 +60,17 @@ async fn serve_by_futures(stream: AsyncStream, store: Store) -> io::Result<()> {
 /// A listener whose callback gives every second connection to a task.
 fn listen(base: &LoopHandle, store: &Store) -> (Listener, SocketAddr) {
     let (store, connections) = (store.clone(), count());
-    let listener = Listener::bind(
-        base,
-        SocketAddr::from(ANY).into(),
-        move |listener, accepted| {
-            let handle = listener.handle();
-            let store = store.clone();
-            if connections.bump() % 2 == 0 {
-                let stream = AsyncStream::from_socket(handle, accepted)?;
-                handle.spawn(serve_by_futures(stream, store)).detach();
-            } else {
-                BufferEvent::from_socket(handle, accepted, serve_by_callbacks(store))?.detach();
-            }
-            Ok::<_, libevent2::Error>(())
-        },
-    );
+    let listener = Listener::bind(base, SocketAddr::from(ANY), move |listener, accepted| {
+        let handle = listener.handle();
+        let store = store.clone();
+        if connections.bump() % 2 == 0 {
+            let stream = AsyncStream::from_socket(handle, accepted)?;
+            handle.spawn(serve_by_futures(stream, store)).detach();
+        } else {
+            BufferEvent::from_socket(handle, accepted, serve_by_callbacks(store))?.detach();
+        }
+        Ok::<_, libevent2::Error>(())
+    });
     let listener = listener.unwrap();
     let address = listener.local_addr().unwrap().ip().unwrap();
     (listener, address)
