@@ -1,4 +1,5 @@
 //! The readiness of any descriptor.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;

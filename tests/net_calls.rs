@@ -1,5 +1,5 @@
 //! Which calls of the system an operation takes: counted where they are made.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "async", target_os = "linux"))]
 
 mod async_common;
 mod common;

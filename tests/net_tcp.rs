@@ -1,4 +1,5 @@
 //! TCP, awaited.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;

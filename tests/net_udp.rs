@@ -1,4 +1,5 @@
 //! Datagrams, awaited.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;

@@ -1,4 +1,5 @@
 //! Unix sockets, awaited.
+#![cfg(feature = "async")]
 
 mod async_common;
 mod common;

@@ -55,6 +55,9 @@ pub struct Panic(Mutex<Box<dyn Any + Send>>);
 
 type Ended<T> = Result<T, JoinError>;
 
+/// What is done with the end of a task that nobody waits for.
+type Unheard<T> = fn(&Inner, Ended<T>);
+
 /// What the task and its handle have in common.
 pub(super) struct Shared<T> {
     base: LoopHandle,
@@ -64,7 +67,7 @@ pub(super) struct Shared<T> {
     waiter: Cell<Option<Waker>>,
     done: Cell<bool>,
     /// What is done with the end when the handle is gone.
-    unheard: Cell<Option<fn(&Inner, Ended<T>)>>,
+    unheard: Cell<Option<Unheard<T>>>,
 }
 
 impl<T> Shared<T> {
@@ -107,7 +110,7 @@ impl<T> Shared<T> {
     }
 
     /// Nobody will ask any more.
-    fn abandon(&self, unheard: fn(&Inner, Ended<T>)) {
+    fn abandon(&self, unheard: Unheard<T>) {
         if self.unheard.get().is_some() {
             return;
         }
