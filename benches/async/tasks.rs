@@ -8,7 +8,7 @@ use super::support::{Side, in_turn};
 use std::path::Path;
 
 /// By the name that the programs know; benches/peers/src/tasks.rs has them.
-const WORKS: [(&str, &str); 5] = [
+const WORKS: [(&str, &str); 6] = [
     ("yield", "one of 100 tasks lets the others go first"),
     ("wake", "one of 100 tasks wakes itself"),
     (
@@ -20,6 +20,10 @@ const WORKS: [(&str, &str); 5] = [
         "an empty task, 100 of which are spawned and then waited for",
     ),
     ("join", "an empty task that another one waits for"),
+    (
+        "main",
+        "an empty task that the program's own future waits for",
+    ),
 ];
 
 /// How often, in the short and the long run that are counted.

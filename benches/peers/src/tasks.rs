@@ -41,7 +41,8 @@ pub async fn work(executor: impl Executor) {
         "wake" => wakes(&executor, count).await,
         "ping-pong" => ping_pong(&executor, count).await,
         "spawn" => spawns(&executor, count).await,
-        "join" => joins(executor, count).await,
+        "join" => all([executor.spawn(joins(executor.clone(), count))]).await,
+        "main" => joins(executor, count).await,
         "idle" => return idle(&executor, count, |_| pending::<()>()).await,
         "asleep" => return idle(&executor, count, asleep).await,
         _ => panic!("no work {name}"),
@@ -115,16 +116,11 @@ async fn spawns<E: Executor>(executor: &E, count: usize) {
     }
 }
 
-/// Empty tasks, each of which another task waits for before it makes the next.
-async fn joins<E: Executor>(executor: E, count: usize) {
-    let within = executor.clone();
-    executor
-        .spawn(async move {
-            for _ in 0..count {
-                within.spawn(async {}).await;
-            }
-        })
-        .await;
+/// Empty tasks, each of which is waited for before the next is made.
+async fn joins(executor: impl Executor, count: usize) {
+    for _ in 0..count {
+        executor.spawn(async {}).await;
+    }
 }
 
 /// Prints the bytes that a task takes while it waits for what does not come.
