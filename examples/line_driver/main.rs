@@ -1,5 +1,5 @@
 //! A driver for a line protocol, to begin another one with: it asks MPD, the Music Player Daemon.
-//! docs/drivers.md explains it.
+//! docs/drivers.md explains it. MPD's pictures, which are bytes between the lines, are left out.
 //!
 //! `cargo run --example line_driver 127.0.0.1:6600 status currentsong`
 

@@ -18,6 +18,8 @@ mod dns_example;
 mod dns_lookup;
 mod dns_server;
 mod download;
+#[cfg(feature = "async")]
+mod drivers;
 mod program;
 mod proxy;
 mod proxy_tls;
