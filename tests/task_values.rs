@@ -13,6 +13,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,24 +43,25 @@ fn a_pause_is_put_off_and_brought_forward_while_it_is_awaited() {
     let _bounded = bounded();
     let mut base = base();
     let (wakes, waker) = waker();
-    let mut sleep = base.sleep(SHORT);
+    let mut sleep = base.sleep(LONG);
     assert!(poll(&mut sleep, &waker).is_pending());
     let begin = Instant::now();
-    sleep.reset(begin + SHORT * 4);
+    sleep.reset(begin + LONG);
     let later = base.sleep(SHORT * 2);
     base.block_on(later).unwrap();
     assert!(poll(&mut sleep, &waker).is_pending());
     assert_eq!(wakes.get(), 0);
-    sleep.reset(begin + LONG);
-    sleep.reset(begin + SHORT * 3);
-    while poll(&mut sleep, &waker).is_pending() {
+    let soon = Instant::now() + SHORT;
+    sleep.reset(soon);
+    while wakes.get() == 0 {
         base.run_once().unwrap();
     }
-    assert!(begin.elapsed() >= SHORT * 3);
-    assert_eq!(wakes.get(), 1);
+    assert!(Instant::now() >= soon);
+    assert!(poll(&mut sleep, &waker).is_ready());
     // Once more.
-    sleep.reset(Instant::now() + SHORT);
+    sleep.reset(Instant::now() + LONG);
     assert!(poll(&mut sleep, &waker).is_pending());
+    sleep.reset(Instant::now() + SHORT);
     base.block_on(&mut sleep).unwrap();
     assert_eq!(wakes.get(), 1, "who polled last is woken");
 }
@@ -84,9 +86,8 @@ fn a_pause_moves_from_task_to_task() {
     let _bounded = bounded();
     let mut base = base();
     let handle = base.handle().clone();
-    let begin = Instant::now();
     base.block_on(async {
-        let mut sleep = handle.sleep(SHORT * 4);
+        let mut sleep = handle.sleep(LONG);
         for _ in 0..3 {
             let (back, returned) = promise();
             let handle2 = handle.clone();
@@ -97,10 +98,12 @@ fn a_pause_moves_from_task_to_task() {
             }));
             sleep = returned.await.unwrap();
         }
+        let soon = Instant::now() + SHORT;
+        sleep.reset(soon);
         handle.spawn(sleep).await.unwrap();
+        assert!(Instant::now() >= soon);
     })
     .unwrap();
-    assert!(begin.elapsed() >= SHORT * 4);
 }
 
 #[test]
@@ -176,10 +179,14 @@ fn an_interval_leaves_out_what_was_missed_and_does_not_drift() {
         thread::sleep(period * 3 + SHORT);
         let late = interval.tick().await;
         let next = interval.tick().await;
-        assert_eq!(late - first, period, "the one that it was late for");
-        let beyond = (next - first).as_nanos();
-        assert_eq!(beyond % period.as_nanos(), 0);
-        assert!(beyond >= 4 * period.as_nanos());
+        let periods = |time: Instant| {
+            let nanos = (time - first).as_nanos();
+            assert_eq!(nanos % period.as_nanos(), 0, "it drifts");
+            nanos / period.as_nanos()
+        };
+        // The one that it was late for, and then the next that can be kept.
+        assert!((1..3).contains(&periods(late)), "{}", periods(late));
+        assert!(periods(next) >= 4);
         assert!(Instant::now() >= next);
         interval.reset();
         let begin = Instant::now();
@@ -215,15 +222,15 @@ fn a_promise_and_its_future_may_end_in_any_order() {
     let drops = Drops::default();
     let (wakes, waker) = waker();
 
-    let (promise1, mut promised) = promise();
+    let (first, mut promised) = promise();
     assert!(poll(&mut promised, &waker).is_pending());
-    promise1.resolve(drops.hold());
+    first.resolve(drops.hold());
     assert_eq!((wakes.get(), drops.get()), (1, 0));
     assert!(matches!(poll(&mut promised, &waker), Poll::Ready(Ok(_))));
     assert_eq!(drops.get(), 1);
     assert!(matches!(
         poll(&mut promised, &waker),
-        Poll::Ready(Err(Broken))
+        Poll::Ready(Err(Broken { .. }))
     ));
 
     let (promise2, promised) = promise();
@@ -312,21 +319,29 @@ fn a_value_that_is_on_its_way_home_as_the_base_goes_is_dropped() {
 #[test]
 fn a_value_without_a_way_home_is_leaked_elsewhere_and_dropped_here() {
     let _bounded = bounded();
-    let drops = Drops::default();
+    // What is leaked here has no memory of its own, for the sake of LeakSanitizer.
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    struct Static;
+    impl Drop for Static {
+        fn drop(&mut self) {
+            DROPS.fetch_add(1, SeqCst);
+        }
+    }
+
     let gone = base();
-    let here = OnLoop::new(&gone, drops.hold());
-    let there = OnLoop::new(&gone, drops.hold());
+    let here = OnLoop::new(&gone, Static);
+    let there = OnLoop::new(&gone, Static);
     drop(gone);
     thread::spawn(move || drop(there)).join().unwrap();
-    assert_eq!(drops.get(), 0);
+    assert_eq!(DROPS.load(SeqCst), 0);
     drop(here);
-    assert_eq!(drops.get(), 1);
+    assert_eq!(DROPS.load(SeqCst), 1);
 
     let no_lock = EventConfig::new().no_lock().build().unwrap();
-    let there = OnLoop::new(&no_lock, drops.hold());
+    let there = OnLoop::new(&no_lock, Static);
     thread::spawn(move || drop(there)).join().unwrap();
     drop(no_lock);
-    assert_eq!(drops.get(), 1);
+    assert_eq!(DROPS.load(SeqCst), 1);
 }
 
 #[test]

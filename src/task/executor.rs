@@ -170,6 +170,8 @@ impl Executor {
         // Woken, the one that is left is dropped instead of waiting on.
         let left: Vec<Waker> = self.tasks.borrow().iter().map(|(_, w)| w.clone()).collect();
         left.into_iter().for_each(Waker::wake);
+        // Whoever drops the queue last, on another thread, finds nothing to leak.
+        drop(self.queue.local.ready.take());
         self.queue.local.base.take();
         let alarm = self.queue.local.alarm.take();
         if let Some(alarm) = &alarm {
