@@ -41,15 +41,15 @@ fn a_connection_that_nobody_answers_can_be_given_up() {
         listener.listen(0).unwrap();
         let addr = listener.local_addr().unwrap().as_socket().unwrap();
         let mut made = Vec::new();
-        let late = loop {
+        loop {
             let connecting = TcpStream::connect(&handle, addr);
-            match handle.timeout(Duration::from_millis(100), connecting).await {
-                Ok(stream) => made.push(stream.unwrap()),
-                Err(late) => break late,
-            }
+            let pause = Duration::from_millis(100);
+            let Ok(stream) = handle.timeout(pause, connecting).await else {
+                break;
+            };
+            made.push(stream.unwrap());
             assert!(made.len() < 100);
-        };
-        drop(late);
+        }
     });
 }
 
@@ -199,4 +199,31 @@ fn an_address_in_use_is_named() {
     let error = TcpListener::bind(&base, addr).unwrap_err();
     assert_eq!(error.io().unwrap().kind(), ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&addr.to_string()), "{error}");
+}
+
+#[cfg(feature = "futures-io")]
+#[test]
+fn incoming_connections_are_a_stream_which_ends_with_the_base() {
+    use futures_core::Stream;
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    let _bounded = bounded();
+    let mut base = EventBase::new().unwrap();
+    let listener = TcpListener::bind(&base, local()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut incoming = listener.incoming();
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(std::net::TcpStream::connect(addr).unwrap());
+        let next = poll_fn(|cx| Pin::new(&mut incoming).poll_next(cx));
+        let stream = base.block_on(next).unwrap().unwrap().unwrap();
+        let peer = clients.last().unwrap().local_addr().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), peer);
+    }
+    drop(base);
+    let mut cx = Context::from_waker(Waker::noop());
+    let end = Pin::new(&mut incoming).poll_next(&mut cx);
+    assert!(matches!(end, Poll::Ready(None)));
 }
