@@ -160,11 +160,26 @@ fn a_panic_reaches_who_awaits_the_task_and_the_loop_goes_on() {
 fn a_panic_of_a_task_that_nobody_waits_for_reaches_run() {
     let _bounded = bounded();
     let there = Loop::start();
-    drop(there.remote.spawn(|handle| async move {
-        // The other side has let go by now, or this would be heard by nobody.
-        handle.sleep(Duration::from_millis(1)).await;
+    let (go, gone) = channel();
+    let task = there.remote.spawn(move |_| async move {
+        gone.recv().unwrap();
         panics("unheard");
-    }));
+    });
+    drop(task);
+    go.send(()).unwrap();
+    let payload = there.thread.join().unwrap_err();
+    assert_eq!(*payload.downcast::<&str>().unwrap(), "unheard");
+}
+
+#[test]
+fn so_does_one_that_came_before_its_handle_was_dropped() {
+    let _bounded = bounded();
+    let there = Loop::start();
+    let task = there.remote.spawn(|_| async { panics("unheard") });
+    while !task.is_finished() {
+        thread::yield_now();
+    }
+    drop(task);
     let payload = there.thread.join().unwrap_err();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "unheard");
 }

@@ -56,6 +56,7 @@ impl Remote {
         });
         RemoteTask {
             shared,
+            remote: self.clone(),
             cancels: false,
         }
     }
@@ -67,6 +68,7 @@ impl Remote {
 /// otherwise. A panic reaches whoever awaits this, or else the loop's `run`.
 pub struct RemoteTask<T> {
     shared: Arc<Shared<T>>,
+    remote: Remote,
     cancels: bool,
 }
 
@@ -163,7 +165,11 @@ impl<T> Drop for RemoteTask<T> {
             let phase = std::mem::replace(&mut state.phase, Phase::Abandoned);
             (phase, state.waiter.take())
         };
-        drop((phase, waiter));
+        drop(waiter);
+        if let Phase::Ended(Err(JoinError::Panicked(panic))) = phase {
+            let payload = panic.into_payload();
+            let _ = self.remote.post(move |_| -> () { resume_unwind(payload) });
+        }
     }
 }
 
