@@ -13,8 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+type Thread = JoinHandle<libevent2::Result<()>>;
+
 /// A loop that runs until it is told to stop. Its `Remote` is all that leaves the thread.
-fn start_loop() -> Result<(Remote, JoinHandle<libevent2::Result<()>>), Box<dyn Error>> {
+fn start_loop() -> Result<(Remote, Thread), Box<dyn Error>> {
     let (there, here) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         let mut base = EventBase::new()?;
