@@ -46,7 +46,7 @@ pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("the test's path");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
     let path: PathBuf = profile.join("examples").join(name);
-    assert!(path.exists(), "{} is not built", path.display());
+    assert!(path.exists(), "{} is not there: cargo build --examples", path.display());
     Command::new(path)
 }
 
