@@ -4,14 +4,18 @@ mod support;
 
 use async_tungstenite::client_async;
 use async_tungstenite::tungstenite::{Error, Message};
-use futures_util::StreamExt;
+use futures_rustls::TlsConnector;
+use futures_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use futures_rustls::rustls::{ClientConfig, RootCertStore};
 use futures_util::future::join_all;
+use futures_util::{AsyncRead, AsyncWrite, StreamExt};
 use libevent2::LoopHandle;
 use libevent2::net::TcpStream;
-use support::{Program, base, bounded, example, node, output, python, serve};
+use std::sync::Arc;
+use support::{Certificate, Program, base, bounded, example, node, output, python, serve};
 
 const PYTHON: &str = r#"
-import asyncio, websockets
+import asyncio, ssl, sys, websockets
 
 async def echo(socket):
     await (await socket.ping(b"are you there"))
@@ -23,7 +27,11 @@ async def echo(socket):
         await socket.send(message if len(message) % 2 else [message[:10], message[10:]])
 
 async def main():
-    async with websockets.serve(echo, "127.0.0.1", 0, max_size=None) as server:
+    tls = None
+    if len(sys.argv) > 1:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*sys.argv[1:])
+    async with websockets.serve(echo, "127.0.0.1", 0, max_size=None, ssl=tls) as server:
         print("port", server.sockets[0].getsockname()[1])
         await asyncio.Future()
 
@@ -64,10 +72,18 @@ fn the_example_shows_what_the_server_answers() {
     }
 }
 
+async fn connect(handle: &LoopHandle, port: u16) -> TcpStream {
+    let connected = TcpStream::connect(handle, ([127, 0, 0, 1], port).into()).await;
+    connected.unwrap()
+}
+
 /// Says `count` messages of this length, each one when the last has come back.
-async fn talk(handle: &LoopHandle, port: u16, len: usize, count: usize) -> Result<(), Error> {
-    let stream = TcpStream::connect(handle, ([127, 0, 0, 1], port).into()).await;
-    let (mut socket, _) = client_async("ws://localhost/", stream.unwrap()).await?;
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    len: usize,
+    count: usize,
+) -> Result<(), Error> {
+    let (mut socket, _) = client_async("ws://localhost/", stream).await?;
     for number in 0..count {
         let text = Message::text("ü".repeat(len / 2));
         let bytes = Message::binary(vec![number as u8; len]);
@@ -93,7 +109,8 @@ fn messages_of_all_lengths_come_back() {
         let handle = base.handle().clone();
         base.block_on(async {
             for len in [0, 1, 125, 126, 65_535, 65_536, 1_000_000, 8_000_000] {
-                talk(&handle, port, len, 1).await.unwrap();
+                let stream = connect(&handle, port).await;
+                talk(stream, len, 1).await.unwrap();
             }
         })
         .unwrap();
@@ -106,11 +123,41 @@ fn a_hundred_sockets_talk_at_once() {
     for (_server, port) in servers() {
         let mut base = base();
         let handle = base.handle().clone();
-        let all = (0..100).map(|n| talk(&handle, port, n * 100, 5));
+        let all = (0..100).map(async |n| talk(connect(&handle, port).await, n * 100, 5).await);
         for talked in base.block_on(join_all(all)).unwrap() {
             talked.unwrap();
         }
     }
+}
+
+#[test]
+fn sockets_talk_over_tls_as_well() {
+    let _bounded = bounded();
+    let Some(mut python) = python("websockets") else {
+        return;
+    };
+    let certificate = Certificate::new();
+    let files = [certificate.cert(), certificate.key()];
+    let files = files.each_ref().map(|file| file.to_str().unwrap());
+    let (_server, port) = serve(&mut python, PYTHON, &files);
+    let mut trusted = RootCertStore::empty();
+    let cert = CertificateDer::from_pem_file(certificate.cert()).unwrap();
+    trusted.add(cert).unwrap();
+    let config = ClientConfig::builder()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+
+    let mut base = base();
+    let handle = base.handle().clone();
+    base.block_on(async {
+        for len in [0, 125, 65_536, 1_000_000] {
+            let plain = connect(&handle, port).await;
+            let stream = connector.connect("localhost".try_into().unwrap(), plain);
+            talk(stream.await.unwrap(), len, 3).await.unwrap();
+        }
+    })
+    .unwrap();
 }
 
 #[test]
@@ -120,8 +167,7 @@ fn a_server_that_leaves_says_why() {
         let mut base = base();
         let handle = base.handle().clone();
         base.block_on(async {
-            let stream = TcpStream::connect(&handle, ([127, 0, 0, 1], port).into());
-            let stream = stream.await.unwrap();
+            let stream = connect(&handle, port).await;
             let (mut socket, _) = client_async("ws://localhost/", stream).await.unwrap();
             socket.send(Message::text("leave")).await.unwrap();
             let mut why = None;
