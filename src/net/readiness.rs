@@ -106,39 +106,45 @@ impl fmt::Debug for Readiness {
 /// Who waits for one direction.
 #[derive(Default)]
 pub(super) struct Waiters {
+    /// Whether there may be somebody to be woken: the system tells of both directions at once,
+    /// though in nearly all cases one of them interests nobody.
+    any: Cell<bool>,
+    /// Whether a future has the place in `first`.
+    taken: Cell<bool>,
+    /// The future that waits, when there is one.
+    first: Slot,
     /// Whoever polled last without a future of its own.
-    poller: Cell<Option<Waker>>,
-    /// The futures that wait.
-    futures: RefCell<Slab<Option<Waker>>>,
+    poller: Slot,
+    /// The futures beyond the first.
+    others: RefCell<Slab<Option<Waker>>>,
 }
 
 impl Waiters {
     /// Whoever polled before is forgotten.
     pub(super) fn wait(&self, waker: &Waker) {
-        let mut slot = self.poller.take();
-        let stale = if slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            None
-        } else {
-            slot.replace(waker.clone())
-        };
-        self.poller.set(slot);
-        // Last, as a waker's drop may be the end of a task.
-        drop(stale);
+        self.any.set(true);
+        self.poller.set(waker);
     }
 
     /// A place for a future that will wait.
     pub(super) fn place(&self) -> Place<'_> {
         Place {
             waiters: self,
-            key: None,
+            kept: Kept::Nowhere,
         }
     }
 
     /// Wakes everybody; who still has to wait says so again.
+    #[inline]
     pub(super) fn wake(&self) {
-        if let Some(waker) = self.poller.take() {
-            waker.wake();
+        if self.any.replace(false) {
+            self.wake_all();
         }
+    }
+
+    fn wake_all(&self) {
+        self.poller.wake();
+        self.first.wake();
         let mut next = 0;
         while let Some(waker) = self.take_from(&mut next) {
             waker.wake();
@@ -147,12 +153,12 @@ impl Waiters {
 
     /// The waker at `next` or behind it. Nothing is borrowed while it wakes.
     fn take_from(&self, next: &mut usize) -> Option<Waker> {
-        let mut futures = self.futures.borrow_mut();
-        if futures.is_empty() {
+        let mut others = self.others.borrow_mut();
+        if others.is_empty() {
             return None;
         }
-        while *next < futures.capacity() {
-            let waker = futures.get_mut(*next).and_then(Option::take);
+        while *next < others.capacity() {
+            let waker = others.get_mut(*next).and_then(Option::take);
             *next += 1;
             if waker.is_some() {
                 return waker;
@@ -162,31 +168,89 @@ impl Waiters {
     }
 }
 
+/// A waker, if any.
+#[derive(Default)]
+struct Slot(Cell<Option<Waker>>);
+
+impl Slot {
+    #[inline]
+    fn set(&self, waker: &Waker) {
+        let old = self.0.take();
+        if old.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            self.0.set(old);
+        } else {
+            self.0.set(Some(waker.clone()));
+            // Last, as a waker's drop may be the end of a task.
+            drop(old);
+        }
+    }
+
+    #[inline]
+    fn wake(&self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+}
+
 /// The place of one future among those that wait, given up when it is dropped.
 pub(super) struct Place<'a> {
     waiters: &'a Waiters,
-    key: Option<usize>,
+    kept: Kept,
+}
+
+/// Where a future's waker is.
+enum Kept {
+    Nowhere,
+    First,
+    /// Among the others.
+    At(usize),
 }
 
 impl Place<'_> {
+    #[inline]
     pub(super) fn wait(&mut self, waker: &Waker) {
-        let mut futures = self.waiters.futures.borrow_mut();
-        let key = *self.key.get_or_insert_with(|| futures.insert(None));
-        let slot = &mut futures[key];
+        self.waiters.any.set(true);
+        if let Kept::Nowhere = self.kept
+            && !self.waiters.taken.replace(true)
+        {
+            self.kept = Kept::First;
+        }
+        match self.kept {
+            Kept::First => self.waiters.first.set(waker),
+            _ => self.wait_beside(waker),
+        }
+    }
+
+    #[cold]
+    fn wait_beside(&mut self, waker: &Waker) {
+        let mut others = self.waiters.others.borrow_mut();
+        let key = match self.kept {
+            Kept::At(key) => key,
+            _ => others.insert(None),
+        };
+        self.kept = Kept::At(key);
+        let slot = &mut others[key];
         let stale = match slot {
             Some(old) if old.will_wake(waker) => None,
             _ => slot.replace(waker.clone()),
         };
-        drop(futures);
+        drop(others);
         drop(stale);
     }
 }
 
 impl Drop for Place<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let waker = self.waiters.futures.borrow_mut().remove(key);
-            drop(waker);
-        }
+        let waker = match self.kept {
+            Kept::Nowhere => None,
+            Kept::First => {
+                self.waiters.taken.set(false);
+                self.waiters.first.0.take()
+            }
+            Kept::At(key) => self.waiters.others.borrow_mut().remove(key),
+        };
+        drop(waker);
     }
 }
