@@ -53,7 +53,9 @@ fn run(port: u16) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&handle, (Ipv4Addr::LOCALHOST, port).into())?;
     println!("listening on {}", listener.local_addr()?);
 
-    let accepting = handle.spawn(accept(handle.clone(), listener)).cancel_on_drop();
+    let accepting = handle
+        .spawn(accept(handle.clone(), listener))
+        .cancel_on_drop();
     let mut signals = handle.signals(&[libc::SIGINT, libc::SIGTERM])?;
     base.block_on(signals.next())?;
 

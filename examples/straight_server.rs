@@ -54,7 +54,9 @@ fn run(port: u16) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&handle, (Ipv4Addr::LOCALHOST, port).into())?;
     println!("listening on {}", listener.local_addr()?);
     let mut signals = handle.signals(&[libc::SIGINT, libc::SIGTERM])?;
-    let _server = handle.spawn(serve(handle.clone(), listener)).cancel_on_drop();
+    let _server = handle
+        .spawn(serve(handle.clone(), listener))
+        .cancel_on_drop();
     base.block_on(signals.next())?;
     Ok(())
 }

@@ -19,7 +19,8 @@ pub async fn read(socket: &TcpStream) -> io::Result<Option<Message>> {
         0 => return Ok(None),
         count => socket.read_exact(&mut head[count..]).await?,
     }
-    let [number, length] = [0, 4].map(|at| u32::from_be_bytes(head[at..at + 4].try_into().unwrap()));
+    let [number, length] =
+        [0, 4].map(|at| u32::from_be_bytes(head[at..at + 4].try_into().unwrap()));
     let length = length as usize;
     if length > LONGEST {
         let why = format!("a text of {length} bytes is too long");

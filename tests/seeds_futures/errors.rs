@@ -89,7 +89,7 @@ fn row_62_a_panic_is_caught_where_the_task_is_awaited() {
     let _bounded = bounded();
     let (caught, _) = run(async |handle| {
         let task = handle.spawn(async { panic!("a bug") });
-        let error = task.await.map(|()| ()).unwrap_err();
+        let error = task.await.unwrap_err();
         handle.sleep(Duration::from_millis(1)).await;
         error.to_string()
     });

@@ -91,6 +91,7 @@ fn row_60_a_promise_that_is_broken_is_told() {
 
 /// A task may return a future, which is awaited in its turn.
 #[test]
+#[expect(clippy::async_yields_async, reason = "that is what this is about")]
 fn forwarding() {
     async fn deeper(handle: &LoopHandle, value: i32) -> i32 {
         handle.sleep(Duration::from_millis(1)).await;
