@@ -104,11 +104,12 @@ impl Connection {
     }
 
     pub(super) async fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = at_most(bufs);
         let wanted = bufs.iter().map(|buf| buf.len()).sum();
         if wanted == 0 {
             return Ok(0);
         }
-        let write = |socket: &Socket| socket.send_vectored_with_flags(at_most(bufs), NO_SIGPIPE);
+        let write = |socket: &Socket| socket.send_vectored_with_flags(bufs, NO_SIGPIPE);
         let count = self.0.io(Direction::Write, write).await?;
         self.moved(Direction::Write, count, wanted);
         Ok(count)
@@ -162,11 +163,12 @@ impl PollIo for Connection {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let bufs = at_most(bufs);
         let wanted = bufs.iter().map(|buf| buf.len()).sum();
         if wanted == 0 {
             return Poll::Ready(Ok(0));
         }
-        let write = |socket: &Socket| socket.send_vectored_with_flags(at_most(bufs), NO_SIGPIPE);
+        let write = |socket: &Socket| socket.send_vectored_with_flags(bufs, NO_SIGPIPE);
         let count = ready!(self.0.poll_io(cx, Direction::Write, write))?;
         self.moved(Direction::Write, count, wanted);
         Poll::Ready(Ok(count))
@@ -187,9 +189,11 @@ impl PollIo for Connection {
     }
 }
 
-/// As many of them as the system takes at once.
+/// As many of them as the system takes at once, from the first that is not empty.
 fn at_most<'a, 'b>(bufs: &'a [IoSlice<'b>]) -> &'a [IoSlice<'b>] {
     const MOST: usize = 1024;
+    let first = bufs.iter().position(|buf| !buf.is_empty());
+    let bufs = &bufs[first.unwrap_or(0)..];
     &bufs[..bufs.len().min(MOST)]
 }
 
