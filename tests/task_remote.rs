@@ -143,7 +143,10 @@ fn a_thousand_tasks_of_four_threads_end_each_with_its_own_result() {
 fn a_panic_reaches_who_awaits_the_task_and_the_loop_goes_on() {
     let _bounded = bounded();
     let there = Loop::start();
-    let at_once = there.remote.spawn(|_| ready(panics("at once")));
+    let at_once = there.remote.spawn(|_| {
+        panics("at once");
+        ready(())
+    });
     let later = there.remote.spawn(|handle| async move {
         handle.sleep(Duration::from_millis(1)).await;
         panics("later");
