@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub const USER: &str = "tester";
 pub const PASSWORD: &str = "s3cret";
 
-/// One for all tests of a binary that run at a time, as making a cluster takes a second or two.
+/// One for all tests of a binary that run at a time.
 pub struct Postgres {
     _server: Program,
     port: u16,
@@ -35,23 +35,13 @@ impl Postgres {
     }
 
     fn start() -> Option<Self> {
-        let (mut initdb, mut postgres) = (program("initdb")?, program("postgres")?);
+        let mut postgres = program("postgres")?;
+        let template = template(program("initdb")?);
         let folder = tempfile::tempdir().expect("a folder");
-        let (cluster, password) = (
-            folder.path().join("cluster"),
-            folder.path().join("password"),
-        );
-        std::fs::write(&password, PASSWORD).expect("a file");
-        let made = unprivileged(&mut initdb, &[folder.path(), &password])
-            .args(["--no-sync", "--no-locale", "--encoding=UTF8"])
-            .args(["--auth=scram-sha-256", "--username", USER, "--pwfile"])
-            .args([&password, &cluster])
-            .output()
-            .expect("initdb");
-        assert!(made.status.success(), "{made:?}");
-
+        let cluster = folder.path().join("cluster");
+        copy(&template, &cluster);
         let port = free_port();
-        unprivileged(&mut postgres, &[])
+        unprivileged(&mut postgres, &[folder.path()])
             .arg("-D")
             .arg(&cluster)
             .arg("-k")
@@ -75,6 +65,38 @@ impl Postgres {
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
+}
+
+/// A cluster that was never used. Making it takes initdb a while, so it is kept between runs.
+fn template(mut initdb: Command) -> PathBuf {
+    let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-cluster");
+    if template.exists() {
+        return template;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cluster, password) = (
+        folder.path().join("cluster"),
+        folder.path().join("password"),
+    );
+    std::fs::write(&password, PASSWORD).expect("a file");
+    let made = unprivileged(&mut initdb, &[folder.path(), &password])
+        .args(["--no-sync", "--no-locale", "--encoding=UTF8"])
+        .args(["--auth=scram-sha-256", "--username", USER, "--pwfile"])
+        .args([&password, &cluster])
+        .output()
+        .expect("initdb");
+    assert!(made.status.success(), "{made:?}");
+    // Under its name when it is whole.
+    let half = template.with_extension(std::process::id().to_string());
+    copy(&cluster, &half);
+    std::fs::rename(&half, &template).expect("a new name");
+    template
+}
+
+/// Copies a folder, with the owners of all that is in it.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-Rp").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cp {from:?}");
 }
 
 /// PostgreSQL refuses to run as root: another user gets the files and runs it then.

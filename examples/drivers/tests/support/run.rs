@@ -17,7 +17,7 @@ pub struct Bounded {
 }
 
 pub fn bounded() -> Bounded {
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_secs(120);
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let (alive, gone) = channel();
     thread::spawn(move || {
@@ -46,7 +46,11 @@ pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("the test's path");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
     let path: PathBuf = profile.join("examples").join(name);
-    assert!(path.exists(), "{} is not there: cargo build --examples", path.display());
+    assert!(
+        path.exists(),
+        "{} is not there: cargo build --examples",
+        path.display()
+    );
     Command::new(path)
 }
 
