@@ -81,7 +81,12 @@ impl Client {
         if command.contains(['\r', '\n']) {
             return Err(Error::Refused(command.to_owned()));
         }
-        self.writable().await?;
+        let writable = self.0.stream.writable().await;
+        writable.map_err(|error| Error::Lost(error.kind()))?;
+        self.exchange(command, body, word).await
+    }
+
+    async fn exchange(&self, command: &str, body: &[&[u8]], word: &str) -> Result {
         let lost = |_| Error::Lost(self.0.lost.get().unwrap_or(ErrorKind::NotConnected));
         let reply = self.send(command, body).await.map_err(lost)?;
         match reply.line.split(' ').next() {
@@ -90,11 +95,6 @@ impl Client {
             Some("TIMED_OUT") => Err(Error::TimedOut),
             _ => Err(Error::Refused(reply.line.clone())),
         }
-    }
-
-    async fn writable(&self) -> Result<()> {
-        let writable = self.0.stream.writable().await;
-        writable.map_err(|error| Error::Lost(error.kind()))
     }
 
     /// Between a command and its place among those who wait there is no `await`.
@@ -123,11 +123,9 @@ impl Reply {
     }
 
     async fn end(mut self, verb: &str, how: &str, word: &str) -> Result {
-        let client = self.holds.clone().ok_or(Error::NotFound)?;
-        client.writable().await?;
-        self.holds = None;
+        let client = self.holds.take().ok_or(Error::NotFound)?;
         let command = format!("{verb} {}{how}", self.number);
-        client.ask(&command, &[], word).await
+        client.exchange(&command, &[], word).await
     }
 }
 

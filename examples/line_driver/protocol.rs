@@ -3,8 +3,9 @@
 
 use std::io::{self, ErrorKind};
 
-/// The longest line of an answer.
+/// The longest line of an answer, and the most lines of one.
 pub const LONGEST: usize = 4096;
+const MOST: usize = 1 << 16;
 
 pub type Fields = Vec<(String, String)>;
 
@@ -41,8 +42,8 @@ pub fn line(line: &[u8], answer: &mut Fields) -> Result<bool, Error> {
     if let Some(why) = line.strip_prefix("ACK ") {
         return Err(Error::Refused(why.to_owned()));
     }
-    let field = line.split_once(": ").ok_or(ErrorKind::InvalidData);
-    let (name, value) = field.map_err(io::Error::from)?;
+    let field = line.split_once(": ").filter(|_| answer.len() < MOST);
+    let (name, value) = field.ok_or(io::Error::from(ErrorKind::InvalidData))?;
     answer.push((name.to_owned(), value.to_owned()));
     Ok(false)
 }
