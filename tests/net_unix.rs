@@ -151,3 +151,38 @@ fn halves_of_a_unix_stream_go_to_different_tasks() {
         echo.await.unwrap();
     });
 }
+
+/// A message that passes the descriptor of the sender's error output.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn send_descriptor(socket: &std::os::unix::net::UnixStream, text: &[u8]) {
+    // As `struct cmsghdr` has it: the length, the level, the type, and what is passed.
+    let mut control = Vec::from(20_u64.to_ne_bytes());
+    for field in [libc::SOL_SOCKET, libc::SCM_RIGHTS, 2, 0] {
+        control.extend(field.to_ne_bytes());
+    }
+    let text = [std::io::IoSlice::new(text)];
+    let message = socket2::MsgHdr::new()
+        .with_buffers(&text)
+        .with_control(&control);
+    socket2::SockRef::from(socket).sendmsg(&message, 0).unwrap();
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[test]
+fn what_lies_behind_a_passed_descriptor_is_read() {
+    let _bounded = bounded();
+    for base in bases() {
+        run_on(base, async |handle| {
+            let (inside, mut outside) = std::os::unix::net::UnixStream::pair().unwrap();
+            let here = UnixStream::from_std(&handle, inside).unwrap();
+            send_descriptor(&outside, b"one");
+            outside.write_all(b"two").unwrap();
+            let mut buf = [0; 64];
+            // The system ends a read there.
+            assert_eq!(here.read(&mut buf).await.unwrap(), 3);
+            here.write_all(b"go on").await.unwrap();
+            assert_eq!(here.read(&mut buf).await.unwrap(), 3);
+            assert_eq!(&buf[..3], b"two");
+        });
+    }
+}

@@ -18,7 +18,7 @@ pub(super) async fn connect(
     base.inner().open().map_err(io::Error::from)?;
     socket.set_nonblocking(true)?;
     let begun = socket.connect(addr);
-    let connection = Connection::new(base, socket)?;
+    let connection = Connection::new(base, socket, !addr.is_unix())?;
     match begun {
         Ok(()) => Ok(connection),
         Err(error) if is_on_its_way(&error) => {

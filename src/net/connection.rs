@@ -16,34 +16,41 @@ use std::task::{Context, Poll, ready};
 ///
 /// Public in a private module: it is in a bound of the halves, and cannot be named outside.
 #[derive(Debug)]
-pub struct Connection(AsyncFd<Socket>);
+pub struct Connection {
+    fd: AsyncFd<Socket>,
+    /// Whether a read takes all that there is. On a Unix socket it ends where a descriptor was
+    /// passed, and bytes may lie behind it.
+    takes_all: bool,
+}
 
 impl Connection {
     /// `socket` is non-blocking.
-    pub(super) fn new(base: &LoopHandle, socket: Socket) -> Result<Self> {
-        AsyncFd::new(base, socket).map(Connection)
+    pub(super) fn new(base: &LoopHandle, socket: Socket, takes_all: bool) -> Result<Self> {
+        let fd = AsyncFd::new(base, socket)?;
+        Ok(Connection { fd, takes_all })
     }
 
     pub(super) fn fd(&self) -> &AsyncFd<Socket> {
-        &self.0
+        &self.fd
     }
 
     pub(super) fn socket(&self) -> &Socket {
-        self.0.get_ref()
+        self.fd.get_ref()
     }
 
     pub(super) fn into_socket(self) -> Socket {
-        self.0.into_inner()
+        self.fd.into_inner()
     }
 
     /// A read or write of `wanted` bytes that moved fewer has shown that there is no more for now.
     #[inline]
     fn moved(&self, direction: Direction, count: usize, wanted: usize) {
         if direction == Direction::Write && count > 0 {
-            self.0.trusted();
+            self.fd.trusted();
         }
-        if 0 < count && count < wanted {
-            self.0.used_up(direction);
+        let all = self.takes_all || direction == Direction::Write;
+        if all && 0 < count && count < wanted {
+            self.fd.used_up(direction);
         }
     }
 
@@ -52,7 +59,7 @@ impl Connection {
             return Ok(0);
         }
         let read = |mut socket: &Socket| socket.read(buf);
-        let count = self.0.io(Direction::Read, read).await?;
+        let count = self.fd.io(Direction::Read, read).await?;
         self.moved(Direction::Read, count, buf.len());
         Ok(count)
     }
@@ -74,7 +81,7 @@ impl Connection {
         loop {
             // What it has read when it has to wait is in the vector.
             let read = |socket: &Socket| socket.take(AT_ONCE).read_to_end(to);
-            if self.0.io(Direction::Read, read).await? < AT_ONCE as usize {
+            if self.fd.io(Direction::Read, read).await? < AT_ONCE as usize {
                 return Ok(to.len() - before);
             }
         }
@@ -82,7 +89,7 @@ impl Connection {
 
     pub(super) async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let peek = |socket: &Socket| socket.peek(uninit(buf));
-        self.0.io(Direction::Read, peek).await
+        self.fd.io(Direction::Read, peek).await
     }
 
     pub(super) async fn write(&self, buf: &[u8]) -> io::Result<usize> {
@@ -90,7 +97,7 @@ impl Connection {
             return Ok(0);
         }
         let write = |socket: &Socket| socket.send_with_flags(buf, NO_SIGPIPE);
-        let count = self.0.io(Direction::Write, write).await?;
+        let count = self.fd.io(Direction::Write, write).await?;
         self.moved(Direction::Write, count, buf.len());
         Ok(count)
     }
@@ -110,19 +117,19 @@ impl Connection {
             return Ok(0);
         }
         let write = |socket: &Socket| socket.send_vectored_with_flags(bufs, NO_SIGPIPE);
-        let count = self.0.io(Direction::Write, write).await?;
+        let count = self.fd.io(Direction::Write, write).await?;
         self.moved(Direction::Write, count, wanted);
         Ok(count)
     }
 
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0
+        self.fd
             .try_io(Direction::Read, |mut socket| socket.read(buf))
     }
 
     pub(super) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         let write = |socket: &Socket| socket.send_with_flags(buf, NO_SIGPIPE);
-        self.0.try_io(Direction::Write, write)
+        self.fd.try_io(Direction::Write, write)
     }
 
     pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -141,7 +148,7 @@ impl PollIo for Connection {
             return Poll::Ready(Ok(0));
         }
         let read = |socket: &Socket| socket.recv(buf);
-        let count = ready!(self.0.poll_io(cx, Direction::Read, read))?;
+        let count = ready!(self.fd.poll_io(cx, Direction::Read, read))?;
         self.moved(Direction::Read, count, buf.len());
         Poll::Ready(Ok(count))
     }
@@ -152,7 +159,7 @@ impl PollIo for Connection {
             return Poll::Ready(Ok(0));
         }
         let write = |socket: &Socket| socket.send_with_flags(buf, NO_SIGPIPE);
-        let count = ready!(self.0.poll_io(cx, Direction::Write, write))?;
+        let count = ready!(self.fd.poll_io(cx, Direction::Write, write))?;
         self.moved(Direction::Write, count, buf.len());
         Poll::Ready(Ok(count))
     }
@@ -169,7 +176,7 @@ impl PollIo for Connection {
             return Poll::Ready(Ok(0));
         }
         let write = |socket: &Socket| socket.send_vectored_with_flags(bufs, NO_SIGPIPE);
-        let count = ready!(self.0.poll_io(cx, Direction::Write, write))?;
+        let count = ready!(self.fd.poll_io(cx, Direction::Write, write))?;
         self.moved(Direction::Write, count, wanted);
         Poll::Ready(Ok(count))
     }

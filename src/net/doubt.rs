@@ -7,7 +7,7 @@
 //!
 //! So the stream is in doubt. A write that succeeds ends that, as it would have failed with the
 //! error, and so does the next edge. What is in doubt for longer than a moment and has somebody
-//! waiting is read once more.
+//! waiting is read once more. (So is what lies behind a byte of TCP's urgent data, where a read ends.)
 
 use super::Direction;
 use super::readiness::{Readiness, State};

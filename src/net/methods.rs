@@ -1,8 +1,9 @@
 //! The methods of every connected stream, over its `Connection`.
 
-/// For a type `$name(Connection)`, whose sibling in std is `$std`.
+/// For a type `$name(Connection)`, whose sibling in std is `$std`, and whose reads take all that there
+/// is, or not.
 macro_rules! stream {
-    ($name:ident, $std:ty) => {
+    ($name:ident, $std:ty, takes_all: $takes_all:literal) => {
         impl $name {
             /// Takes over a connected socket, which is made non-blocking.
             ///
@@ -20,7 +21,7 @@ macro_rules! stream {
                 base: &$crate::LoopHandle,
                 socket: socket2::Socket,
             ) -> $crate::Result<Self> {
-                $crate::net::connection::Connection::new(base, socket).map(Self)
+                $crate::net::connection::Connection::new(base, socket, $takes_all).map(Self)
             }
 
             /// Takes the socket off the loop. It stays non-blocking.

@@ -38,7 +38,7 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub struct TcpStream(pub(super) Connection);
 
-methods::stream!(TcpStream, std::net::TcpStream);
+methods::stream!(TcpStream, std::net::TcpStream, takes_all: true);
 
 impl TcpStream {
     /// Connects to an address. How long it takes is for the system to say, which may mean

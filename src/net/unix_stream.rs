@@ -30,7 +30,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct UnixStream(pub(super) Connection);
 
-methods::stream!(UnixStream, std::os::unix::net::UnixStream);
+methods::stream!(UnixStream, std::os::unix::net::UnixStream, takes_all: false);
 
 impl UnixStream {
     /// Connects to the socket whose file is at `path`.
