@@ -7,9 +7,11 @@ mod common;
 use async_stream_common::{EACH, MOMENT, Over, bytes, polled, run, tcp_pair};
 use common::bounded;
 use libevent2::buffer::Eol;
-use libevent2::stream::{AsyncStream, BufferEvent, Callbacks, Direction, StreamError, StreamEvent};
+use libevent2::stream::{
+    AsyncStream, BufferEvent, Callbacks, Direction, Filter, StreamError, StreamEvent,
+};
 use libevent2::task::promise;
-use libevent2::{EventBase, Timer};
+use libevent2::{BoxError, Buffer, EventBase, LoopHandle, Timer};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
@@ -397,7 +399,7 @@ fn what_was_written_goes_out_after_the_stream_was_given_to_the_base() {
             );
             drop(far);
             // Over TLS the last notice may still be on its way.
-            while handle.stats().live_total() > 1 {
+            while handle.stats().live_total() > 0 {
                 handle.sleep(MOMENT).await;
             }
         });
@@ -484,5 +486,70 @@ fn a_handler_of_the_callback_kind_may_be_the_peer() {
         assert_eq!(near.read_to_end().await.unwrap(), b"");
         hears.await.unwrap();
         assert_eq!(near.get_ref().enabled(), Direction::WRITE);
+    });
+}
+
+/// Ends what it sends with a mark.
+struct Marked;
+
+impl Filter for Marked {
+    fn finish(&mut self, out: &mut Buffer) -> Result<(), BoxError> {
+        Ok(out.append(b"<end>")?)
+    }
+}
+
+#[test]
+fn the_last_words_of_a_filter_are_sent_before_shutdown_is_done() {
+    let _bounded = bounded();
+    run(async |handle| {
+        let (near, far) = UnixStream::pair().unwrap();
+        let below = BufferEvent::from_socket(&handle, near, Callbacks::new()).unwrap();
+        let near = BufferEvent::filter(below, Marked, Callbacks::new()).unwrap();
+        let near = AsyncStream::new(near).unwrap();
+        let far = AsyncStream::from_socket(&handle, far).unwrap();
+        let text = bytes(1_000_000);
+        let reader = handle.spawn(async move { far.read_to_end().await });
+        near.write(&text).await.unwrap();
+        near.shutdown().await.unwrap();
+        drop(near);
+        let got = reader.await.unwrap().unwrap();
+        assert!(got == [&text[..], b"<end>"].concat());
+    });
+}
+
+#[test]
+fn closing_a_connection_that_is_not_made_ends_with_the_reason() {
+    let _bounded = bounded();
+    run(async |handle| {
+        let attempt = |handle: &LoopHandle| {
+            let port = nobody().port();
+            BufferEvent::connect_host(handle, "localhost", port, Callbacks::new()).unwrap()
+        };
+        let stream = AsyncStream::new(attempt(&handle)).unwrap();
+        stream.write(b"for nobody").await.unwrap();
+        let error = stream.close().await.unwrap_err();
+        assert!(matches!(cause(&error), StreamError::Refused { .. }));
+        // Given to the base as well it does not stay for ever.
+        let given = |stream: BufferEvent| {
+            stream.write(b"for nobody").unwrap();
+            AsyncStream::new(stream).unwrap().close_when_flushed();
+        };
+        given(attempt(&handle));
+        given(BufferEvent::filter(attempt(&handle), Marked, Callbacks::new()).unwrap());
+        #[cfg(feature = "rustls")]
+        {
+            let (near, far) = async_stream_common::rustls((attempt(&handle), attempt(&handle)));
+            given(near);
+            given(far);
+        }
+        #[cfg(feature = "openssl")]
+        {
+            let (near, far) = async_stream_common::openssl((attempt(&handle), attempt(&handle)));
+            given(near);
+            given(far);
+        }
+        while handle.stats().live_total() > 0 {
+            handle.sleep(MOMENT).await;
+        }
     });
 }

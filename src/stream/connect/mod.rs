@@ -244,6 +244,7 @@ impl BufferEventRef {
         self.end_attempt();
         self.handle().inner().count_callback();
         self.set(State::CONNECTING, false);
+        self.set(State::STUCK, true);
         self.enabled.set(self.enabled.get() - Direction::WRITE);
         self.dispatch(Call::Event(StreamEvent::Failed(error)));
         self.settle();

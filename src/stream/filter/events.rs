@@ -52,8 +52,25 @@ impl BufferEventRef {
             Some(StreamEvent::Failed(error)) if !broken => {
                 self.filter_failed(&shell, error.into());
             }
-            Some(event) => self.dispatch(Call::Event(event)),
+            Some(event) => {
+                if let StreamEvent::Failed(_) = event {
+                    shell.set(Flags::HANDSHAKING, false);
+                }
+                self.note_stuck(&event);
+                self.dispatch(Call::Event(event));
+            }
             None => {}
+        }
+    }
+
+    /// What is below does not send any more: who waits for that alone can close.
+    pub(in super::super) fn note_stuck(&self, event: &StreamEvent) {
+        match event {
+            StreamEvent::Failed(_) => self.set(State::STUCK, true),
+            StreamEvent::TimedOut(direction) if direction.contains(Direction::WRITE) => {
+                self.set(State::STUCK, true);
+            }
+            _ => {}
         }
     }
 

@@ -94,6 +94,7 @@ fn lost(tls: &BufferEventRef, event: StreamEvent) {
     forget(tls);
     tls.set(State::CONNECTING, false);
     tls.enabled.set(Direction::empty());
+    tls.note_stuck(&event);
     tls.dispatch(Call::Event(event));
     tls.settle();
 }

@@ -114,6 +114,7 @@ impl Session {
     ) -> StreamEvent {
         self.failed.set(true);
         stream.set(State::CONNECTING, false);
+        stream.set(State::STUCK, true);
         turn_off(stream, raw, Direction::BOTH);
         StreamEvent::Failed(error)
     }
