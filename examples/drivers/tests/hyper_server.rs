@@ -147,6 +147,58 @@ fn who_keeps_the_head_of_a_request_back_is_closed_by_the_loops_timer() {
     .unwrap();
 }
 
+/// After an upgrade the program has its own stream back.
+#[test]
+fn an_upgraded_connection_is_a_stream_again() {
+    let _bounded = bounded();
+    let mut base = base();
+    let handle = base.handle().clone();
+    let listener = TcpListener::bind(&handle, ([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    base.block_on(async {
+        let server = handle.clone();
+        let served = handle.spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let upgrade = service_fn(|request| {
+                let upgraded = hyper::upgrade::on(request);
+                server.spawn(async move {
+                    let parts = upgraded
+                        .await
+                        .unwrap()
+                        .downcast::<OnLoop<TcpStream>>()
+                        .unwrap();
+                    let stream = parts.io.into_inner();
+                    stream.write_all(&parts.read_buf).await.unwrap();
+                    let mut word = [0; 5];
+                    stream.read_exact(&mut word).await.unwrap();
+                    stream.write_all(&word).await.unwrap();
+                });
+                let answer = Response::builder()
+                    .status(101)
+                    .header("connection", "upgrade")
+                    .header("upgrade", "echo")
+                    .body(Empty::<Bytes>::new());
+                async { answer }
+            });
+            // What an upgrade hands on has to be Send.
+            let stream = OnLoop::new(&server, stream);
+            let connection = http1::Builder::new().serve_connection(stream, upgrade);
+            connection.with_upgrades().await
+        });
+        let client = TcpStream::connect(&handle, address).await.unwrap();
+        let head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly";
+        client.write_all(head.as_bytes()).await.unwrap();
+        served.await.unwrap().unwrap();
+        client.write_all(b"later").await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nearlylater"), "{answer}");
+    })
+    .unwrap();
+}
+
 /// As a program of its own, as the example's head says.
 #[test]
 fn the_example_runs() {
