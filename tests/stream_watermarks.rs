@@ -84,6 +84,23 @@ fn reading_stops_at_the_high_watermark_and_goes_on_when_something_is_taken() {
 }
 
 #[test]
+fn one_of_a_pair_takes_what_waits_when_its_high_watermark_is_raised() {
+    let _watchdog = bounded();
+    let mut base = EventBase::new().unwrap();
+    let log = Log::default();
+    let (near, far) = BufferEvent::pair(&base, noting(&log), Callbacks::new()).unwrap();
+    near.set_watermarks(Direction::READ, 0, 10).unwrap();
+    far.write(&[7; 30]).unwrap();
+    assert_eq!(near.input().len(), 10);
+    // Before and after the handler has heard of the first ones.
+    near.set_watermarks(Direction::READ, 0, 20).unwrap();
+    assert_eq!(near.input().len(), 20);
+    base.run_nonblocking().unwrap();
+    near.set_watermarks(Direction::READ, 0, 0).unwrap();
+    assert_eq!(near.input().len(), 30);
+}
+
+#[test]
 fn the_handler_hears_of_output_that_has_come_down_to_the_low_watermark() {
     let _watchdog = bounded();
     let mut base = EventBase::new().unwrap();
