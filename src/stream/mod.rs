@@ -4,6 +4,10 @@
 //! empties the output; the program's [`Handler`] is called when there is something to read, when
 //! all was sent, and when something has happened to the connection. Between the socket and the
 //! handler there may be TLS or a filter of the program's own, and a pair needs no socket at all.
+#![cfg_attr(
+    feature = "async",
+    doc = "To await what it does, instead of a handler, is what [`AsyncStream`] is for."
+)]
 //!
 //! | C | Here |
 //! |---|---|
