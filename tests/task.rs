@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Bump, bounded, count};
-use libevent2::task::{promise, yield_now};
+use libevent2::task::{JoinHandle, promise, yield_now};
 use libevent2::{Error, EventBase, LoopEnd, Timer};
 use std::time::{Duration, Instant};
 
@@ -80,8 +80,8 @@ fn two_pauses_at_once_take_the_time_of_one() {
 fn a_panic_reaches_who_awaits_the_task() {
     let _bounded = bounded();
     let mut base = EventBase::new().unwrap();
-    let task = base.spawn(async { panic!("of the task") });
-    let error: libevent2::task::JoinError = base.block_on(task).unwrap().map(|()| ()).unwrap_err();
+    let task: JoinHandle<()> = base.spawn(async { panic!("of the task") });
+    let error = base.block_on(task).unwrap().unwrap_err();
     assert_eq!(error.to_string(), "the task panicked: of the task");
 }
 
