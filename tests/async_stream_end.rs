@@ -219,11 +219,11 @@ fn a_timeout_is_told_once_and_one_can_go_on() {
     let _bounded = bounded();
     run(async |handle| {
         let (near, far) = Over::Tcp.ends(&handle);
-        near.get_ref()
-            .set_timeouts(Some(MOMENT), Some(MOMENT))
-            .unwrap();
+        let near_ref = near.get_ref();
+        near_ref.set_timeouts(Some(MOMENT), None).unwrap();
         let error = near.read(&mut [0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
+        near_ref.set_timeouts(None, Some(MOMENT)).unwrap();
         far.write(b"late").await.unwrap();
         assert_eq!(near.read_exact(4).await.unwrap(), b"late");
 
@@ -234,6 +234,7 @@ fn a_timeout_is_told_once_and_one_can_go_on() {
             }
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
+        near_ref.set_timeouts(None, None).unwrap();
         let reader = handle.spawn(async move { far.read_to_end().await });
         near.write(b"the end").await.unwrap();
         near.close().await.unwrap();
