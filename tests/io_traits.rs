@@ -85,7 +85,7 @@ fn now<T>(poll: impl FnOnce(&mut std::task::Context<'_>) -> Poll<T>) -> Poll<T> 
 fn all_that_is_written_arrives_and_then_the_end() {
     let _bounded = bounded();
     run(async |handle| {
-        let sent: Rc<Vec<u8>> = bytes(300_000).into();
+        let sent: Rc<Vec<u8>> = bytes(150_000).into();
         for Ends { kind, near, far } in all(&handle) {
             let (mut near, mut far) = (near, far);
             let sending = Rc::clone(&sent);
