@@ -398,7 +398,7 @@ fn type_name(text: &str) -> Option<&str> {
 
 fn item_name(text: &str) -> Option<String> {
     let mut rest = text;
-    for word in ["pub ", "unsafe ", "const ", "fn ", "type "] {
+    for word in ["pub ", "async ", "unsafe ", "const ", "fn ", "type "] {
         rest = rest.strip_prefix(word).unwrap_or(rest);
     }
     let name = ident(rest);

@@ -11,6 +11,7 @@ use libevent2::{
     UserEventRef, log, supported_methods,
 };
 use std::net::TcpStream;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -58,6 +59,41 @@ fn what_belongs_to_a_loop_is_neither_send_nor_sync() {
     assert!(<IdleRef as Stays<_>>::here());
     assert!(<CommonTimeout as Stays<_>>::here());
     assert!(<Timeout as Stays<_>>::here());
+    #[cfg(feature = "async")]
+    {
+        use libevent2::{task, time};
+        assert!(<task::JoinHandle<()> as Stays<_>>::here());
+        assert!(<task::Promise<()> as Stays<_>>::here());
+        assert!(<task::Promised<()> as Stays<_>>::here());
+        assert!(<task::Signals as Stays<_>>::here());
+        assert!(<time::Sleep as Stays<_>>::here());
+        assert!(<time::Interval as Stays<_>>::here());
+        assert!(<time::Timed<()> as Stays<_>>::here());
+    }
+    #[cfg(all(feature = "async", unix))]
+    {
+        use libevent2::{net, stream};
+        assert!(<net::AsyncFd<TcpStream> as Stays<_>>::here());
+        assert!(<net::TcpStream as Stays<_>>::here());
+        assert!(<net::TcpListener as Stays<_>>::here());
+        assert!(<net::UnixStream as Stays<_>>::here());
+        assert!(<net::UnixListener as Stays<_>>::here());
+        assert!(<net::UdpSocket as Stays<_>>::here());
+        assert!(<net::OwnedReadHalf<net::TcpStream> as Stays<_>>::here());
+        assert!(<net::OwnedWriteHalf<net::TcpStream> as Stays<_>>::here());
+        assert!(<stream::AsyncStream as Stays<_>>::here());
+    }
+}
+
+/// For who asks for `Send`, and for who waits on another thread.
+#[cfg(feature = "async")]
+#[test]
+fn what_keeps_a_value_on_its_loop_and_what_waits_for_one_may_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<libevent2::task::OnLoop<Rc<()>>>();
+    crosses::<libevent2::task::JoinError>();
+    fn is_sent<T: Send>() {}
+    is_sent::<libevent2::task::RemoteTask<Box<dyn Send>>>();
 }
 
 /// T45: libevent's own switch for threads must not be used by two at a time.
