@@ -17,7 +17,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
-use tasks::{CBase, Drops, give_waker};
+use tasks::{CBase, Drops, give_waker, lock};
 
 fn base() -> EventBase {
     EventBase::new().unwrap()
@@ -33,7 +33,7 @@ struct Raised {
 impl Raised {
     fn raise(&self) {
         self.count.fetch_add(1, SeqCst);
-        let waiter = self.waiter.lock().unwrap().clone();
+        let waiter = lock(&self.waiter).clone();
         if let Some(waiter) = waiter {
             waiter.wake();
         }
@@ -42,7 +42,7 @@ impl Raised {
     /// Waits until it is raised beyond `seen`.
     async fn beyond(&self, seen: usize) -> usize {
         poll_fn(|cx| {
-            *self.waiter.lock().unwrap() = Some(cx.waker().clone());
+            *lock(&self.waiter) = Some(cx.waker().clone());
             match self.count.load(SeqCst) {
                 count if count > seen => Poll::Ready(count),
                 _ => Poll::Pending,
