@@ -11,7 +11,6 @@ use libevent2::{
     UserEventRef, log, supported_methods,
 };
 use std::net::TcpStream;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -90,7 +89,7 @@ fn what_belongs_to_a_loop_is_neither_send_nor_sync() {
 #[test]
 fn what_keeps_a_value_on_its_loop_and_what_waits_for_one_may_cross_threads() {
     fn crosses<T: Send + Sync>() {}
-    crosses::<libevent2::task::OnLoop<Rc<()>>>();
+    crosses::<libevent2::task::OnLoop<std::rc::Rc<()>>>();
     crosses::<libevent2::task::JoinError>();
     fn is_sent<T: Send>() {}
     is_sent::<libevent2::task::RemoteTask<Box<dyn Send>>>();
