@@ -1,8 +1,11 @@
-//! What all handles of one base share: the C base, the objects that live on it, and the first
-//! failure of a callback.
+//! What all handles of one base share: the C base, the objects that live on it, and, in files of
+//! their own, the first failure of a callback and what futures need.
+
+mod failures;
+mod tasks;
 
 use super::remote;
-use crate::callback::{CallbackResult, Failure};
+use crate::callback::Failure;
 #[cfg(unix)]
 use crate::dns::ResolverRef;
 use crate::error::{BoxError, Error, Result};
@@ -15,11 +18,8 @@ use crate::stream::{FlushQueue, SharedResolver};
 use crate::task::Executor;
 use crate::{Kind, LoopHandle, later};
 use slab::Slab;
-use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ struct FdMode {
 }
 
 impl Inner {
-    pub(super) fn new(raw: *mut ffi::event_base, locked: bool) -> Rc<Self> {
+    pub(in crate::base) fn new(raw: *mut ffi::event_base, locked: bool) -> Rc<Self> {
         Rc::new_cyclic(|me| Inner {
             me: me.clone(),
             raw: Cell::new(raw),
@@ -140,11 +140,11 @@ impl Inner {
     }
 
     /// Whether the base has locks, so that other threads may wake it.
-    pub(super) fn is_locked(&self) -> bool {
+    pub(in crate::base) fn is_locked(&self) -> bool {
         self.locked.get()
     }
 
-    pub(super) fn assume_locks(&self) {
+    pub(in crate::base) fn assume_locks(&self) {
         self.locked.set(true);
         #[cfg(feature = "async")]
         if let Some(executor) = self.executor.get() {
@@ -177,7 +177,7 @@ impl Inner {
         entry.get()
     }
 
-    pub(super) fn count_objects(&self) -> [usize; Kind::COUNT] {
+    pub(in crate::base) fn count_objects(&self) -> [usize; Kind::COUNT] {
         let mut counts = [0; Kind::COUNT];
         for (_, entry) in self.objects.borrow().iter() {
             if let Some(object) = entry.get() {
@@ -230,87 +230,6 @@ impl Inner {
         }
     }
 
-    // --- callbacks and their failures ------------------------------------------------------
-
-    #[inline(always)]
-    pub(crate) fn count_callback(&self) {
-        self.callbacks.set(self.callbacks.get().wrapping_add(1));
-    }
-
-    pub(super) fn callbacks(&self) -> u64 {
-        self.callbacks.get()
-    }
-
-    /// Runs code of the user's on behalf of C: a panic or an error ends up here instead of in
-    /// C's frames.
-    pub(crate) fn guard<O: CallbackResult>(&self, f: impl FnOnce() -> O) {
-        match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(result) => {
-                if let Err(error) = result.outcome() {
-                    self.failed(error);
-                }
-            }
-            Err(payload) => self.panicked(payload),
-        }
-    }
-
-    /// A callback panicked: the first payload is kept and the loop stops.
-    #[cold]
-    pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) {
-        self.fail(Failure::Panic(payload));
-    }
-
-    /// A callback returned an error: to the error handler, or else the loop stops with it.
-    #[cold]
-    pub(crate) fn failed(&self, error: BoxError) {
-        let Some(mut handler) = self.error_handler.take() else {
-            return self.fail(Failure::Error(error));
-        };
-        self.guard(|| handler(&self.handle(), error));
-        // One that was set meanwhile stays.
-        let mut slot = self.error_handler.borrow_mut();
-        let old = if slot.is_none() && !self.closing.get() {
-            *slot = Some(handler);
-            None
-        } else {
-            Some(handler)
-        };
-        drop(slot);
-        self.guard(|| drop(old));
-    }
-
-    fn fail(&self, failure: Failure) {
-        self.break_now();
-        let mut first = self.failure.borrow_mut();
-        if first.is_none() {
-            *first = Some(failure);
-            return;
-        }
-        drop(first);
-        // A panic's message was printed by the panic hook. Dropping it could panic once more, and
-        // so could dropping what that panics with.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(failure))) {
-            mem::forget(payload);
-        }
-    }
-
-    pub(super) fn take_failure(&self) -> Option<Failure> {
-        self.failure.take()
-    }
-
-    pub(super) fn put_back(&self, failure: Failure) {
-        self.failure.borrow_mut().get_or_insert(failure);
-    }
-
-    pub(super) fn set_error_handler(&self, handler: Option<ErrorHandler>) {
-        if self.closing.get() {
-            // Kept, it would never be dropped if it held a handle on this base.
-            return drop(handler);
-        }
-        let old = self.error_handler.replace(handler);
-        drop(old);
-    }
-
     // --- stopping ---------------------------------------------------------------------------
 
     /// Stops the loop after the running callback, also a loop that has not begun yet.
@@ -324,7 +243,7 @@ impl Inner {
     }
 
     /// Whether the present run of the loop, whoever runs it, ends with this callback.
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(in crate::base) fn is_stopping(&self) -> bool {
         let raw = self.raw.get();
         // SAFETY: the base is alive while `raw` is not null; C clears the flag when a run begins.
         raw.is_null() || unsafe { ffi::event_base_got_break(raw) != 0 }
@@ -335,26 +254,11 @@ impl Inner {
         self.break_wanted.get() && self.is_stopping()
     }
 
-    pub(super) fn take_break(&self) -> bool {
+    pub(in crate::base) fn take_break(&self) -> bool {
         self.break_wanted.take()
     }
 
-    /// Has the loop come back to whoever runs it, who will go on.
-    #[cfg(feature = "async")]
-    pub(crate) fn interrupt(&self) {
-        self.interrupted.set(true);
-        let raw = self.raw.get();
-        if !raw.is_null() {
-            // SAFETY: the base is alive while `raw` is not null.
-            unsafe { ffi::event_base_loopbreak(raw) };
-        }
-    }
-
-    pub(super) fn take_interrupt(&self) -> bool {
-        self.interrupted.take()
-    }
-
-    pub(super) fn add_exit_hook(&self, hook: ExitHook) {
+    pub(in crate::base) fn add_exit_hook(&self, hook: ExitHook) {
         if self.closing.get() {
             return drop(hook);
         }
@@ -363,7 +267,7 @@ impl Inner {
 
     /// Runs the exit hooks, the newest first; one that panics does not keep back the others. A
     /// hook that one of them adds waits for the next end.
-    pub(super) fn run_exit_hooks(&self, handle: &LoopHandle) {
+    pub(in crate::base) fn run_exit_hooks(&self, handle: &LoopHandle) {
         for hook in self.exit_hooks.take().into_iter().rev() {
             self.guard(|| hook(handle));
         }
@@ -382,50 +286,13 @@ impl Inner {
     ///
     /// # Safety
     /// It is nobody else's, and no object lives on it any more.
-    pub(super) unsafe fn free_raw(&self, raw: *mut ffi::event_base) {
+    pub(in crate::base) unsafe fn free_raw(&self, raw: *mut ffi::event_base) {
         if self.entered.get() > 0 {
             self.orphan.set(raw);
         } else if !raw.is_null() {
             // SAFETY: the caller's promise.
             unsafe { free_base(raw) };
         }
-    }
-
-    // --- tasks --------------------------------------------------------------------------------
-
-    #[cfg(feature = "async")]
-    pub(crate) fn executor(&self) -> Result<&Executor> {
-        if let Some(executor) = self.executor.get() {
-            return Ok(executor);
-        }
-        self.open()?;
-        let executor = Executor::new(&self.handle())?;
-        Ok(self.executor.get_or_init(|| executor))
-    }
-
-    #[cfg(feature = "async")]
-    #[inline]
-    pub(crate) fn executor_if_any(&self) -> Option<&Executor> {
-        self.executor.get()
-    }
-
-    /// The number of unfinished tasks.
-    pub(super) fn tasks(&self) -> usize {
-        #[cfg(feature = "async")]
-        let tasks = self.executor.get().map_or(0, Executor::len);
-        #[cfg(not(feature = "async"))]
-        let tasks = 0;
-        tasks
-    }
-
-    /// See `Executor::hold`.
-    pub(super) fn hold_for_tasks(&self, holding: bool) {
-        #[cfg(feature = "async")]
-        if let Some(executor) = self.executor.get() {
-            executor.hold(holding);
-        }
-        #[cfg(not(feature = "async"))]
-        let _ = holding;
     }
 
     /// The streams that were written to outside their callbacks.
@@ -453,28 +320,16 @@ impl Inner {
         Ok(shared.resolver())
     }
 
-    /// The sockets of futures that may have to be looked at again.
-    #[cfg(all(feature = "async", unix))]
-    pub(crate) fn doubts(&self) -> Result<Rc<Doubts>> {
-        let doubts = self.doubts.borrow().clone();
-        if let Some(doubts) = doubts {
-            return Ok(doubts);
-        }
-        let doubts = Rc::new(Doubts::new(&self.handle())?);
-        self.doubts.replace(Some(Rc::clone(&doubts)));
-        Ok(doubts)
-    }
-
     // --- other threads ----------------------------------------------------------------------
 
-    pub(super) fn remote(&self) -> &OnceCell<Arc<remote::Shared>> {
+    pub(in crate::base) fn remote(&self) -> &OnceCell<Arc<remote::Shared>> {
         &self.remote
     }
 
     // --- the end ------------------------------------------------------------------------------
 
     /// Closes every object, so that no C object outlives the base and no closure leaks.
-    pub(super) fn close_objects(&self) {
+    pub(in crate::base) fn close_objects(&self) {
         self.closing.set(true);
         #[cfg(feature = "async")]
         if let Some(executor) = self.executor.get() {
@@ -515,7 +370,7 @@ impl Inner {
     }
 
     /// Marks the C base as gone.
-    pub(super) fn forget_raw(&self) -> *mut ffi::event_base {
+    pub(in crate::base) fn forget_raw(&self) -> *mut ffi::event_base {
         self.raw.replace(std::ptr::null_mut())
     }
 }
