@@ -153,10 +153,7 @@ impl Executor {
         self.holding.set(false);
         while self.len() > usize::from(self.running.get().is_some()) {
             // Woken, each one is in a queue, or another thread is about to put it there.
-            let wakers: Vec<Waker> = self.tasks.borrow().iter().map(|(_, w)| w.clone()).collect();
-            for waker in wakers {
-                waker.wake();
-            }
+            self.wake_all();
             self.queue.take_foreign();
             let ready = self.queue.local.ready.take();
             if ready.is_empty() {
@@ -168,8 +165,7 @@ impl Executor {
         }
         self.queue.local.closed.set(true);
         // Woken, the one that is left is dropped instead of waiting on.
-        let left: Vec<Waker> = self.tasks.borrow().iter().map(|(_, w)| w.clone()).collect();
-        left.into_iter().for_each(Waker::wake);
+        self.wake_all();
         // Whoever drops the queue last, on another thread, finds nothing to leak.
         drop(self.queue.local.ready.take());
         self.queue.local.base.take();
@@ -177,6 +173,12 @@ impl Executor {
         if let Some(alarm) = &alarm {
             alarm.free();
         }
+    }
+
+    /// Nothing is borrowed while a waker runs.
+    fn wake_all(&self) {
+        let wakers: Vec<Waker> = self.tasks.borrow().iter().map(|(_, w)| w.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -219,6 +221,9 @@ impl Queue {
         let Some(base) = base else {
             return;
         };
+        let Some(executor) = base.executor_if_any() else {
+            return;
+        };
         // A base without locks is not told of what other threads woke.
         if self.remote.get().is_none() {
             self.take_foreign();
@@ -227,9 +232,6 @@ impl Queue {
             let next = local.ready.borrow_mut().pop_front();
             let Some(runnable) = next else {
                 local.told.set(false);
-                return;
-            };
-            let Some(executor) = base.executor_if_any() else {
                 return;
             };
             executor.refill();
